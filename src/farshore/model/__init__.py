@@ -1,0 +1,1 @@
+"""The words and rules of Farshore, pure: no I/O, no clocks, no services."""

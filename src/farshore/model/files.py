@@ -1,0 +1,40 @@
+"""Writing small files so that a crash leaves the old one or the new one, never a half."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write, fsync, rename, fsync the folder. Raises OSError; then the old file is as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file (none is fine) and make that durable."""
+    path.unlink(missing_ok=True)
+    sync_directory(path.parent)

@@ -1,0 +1,33 @@
+"""The short folder for a site's sockets: their paths must stay under 107 bytes, however long the site's own path is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from farshore.errors import BadInput
+
+SOCKET_PATH_BYTES_MAX = 107
+SOCKET_NAME_BYTES_MAX = 40
+
+
+def run_directory(site_folder: Path) -> Path:
+    """Where the sockets of the site in `site_folder` are (not made here): <TMP>/farshore-<uid>/<8 hex digits>.
+
+    Raises BadInput when that is itself too long for a socket's name to fit.
+    """
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(site_folder))).hexdigest()[:8]
+    path = Path(tempfile.gettempdir()) / f"farshore-{os.getuid()}" / digest
+    if len(os.fsencode(path)) + 1 + SOCKET_NAME_BYTES_MAX > SOCKET_PATH_BYTES_MAX:
+        raise BadInput(f"The run directory {path} is too long for sockets.", "Set TMPDIR to a shorter path.")
+    return path
+
+
+def make_run_directory(site_folder: Path) -> Path:
+    """Make the run directory (0700) and return it."""
+    path = run_directory(site_folder)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path

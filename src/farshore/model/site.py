@@ -1,0 +1,81 @@
+"""A site's own record: who it is, where it listens, and where others reach it (`site.json` in its folder)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from farshore.errors import BadInput, NotFound
+from farshore.model.files import write_durably
+
+API_PORT_DEFAULT = 9669
+PEER_PORT_DEFAULT = 9670
+APPLIANCE_PORT_DEFAULT = 9671
+
+
+class SiteSettings(BaseModel):
+    """Settings of a site that are not a VPG's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store_reserve_bytes: int | None = Field(default=None, ge=0)
+    """What is left free on the store of journal, replica and scratch; None: the lesser of 2 GiB and 3 %."""
+    generation_seconds: float = Field(default=30.0, ge=0.2)
+    """How often the dirty bitmaps begin a new generation."""
+    session_idle_seconds: int = Field(default=1800, ge=1)
+    pairing_token_seconds: int = Field(default=3600, ge=1)
+    task_dialect: str = Field(default="auto", pattern="^(auto|object|string)$")
+    accelerator: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
+    """What recovered and embedded VMs run on; auto: KVM where a probe showed that it works."""
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+
+class SiteConfig(BaseModel):
+    """Who a site is and where it listens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    site_id: str
+    name: str = Field(min_length=1, max_length=255)
+    host: str = "127.0.0.1"
+    api_port: int = API_PORT_DEFAULT
+    peer_port: int = PEER_PORT_DEFAULT
+    appliance_port: int = APPLIANCE_PORT_DEFAULT
+    advertised_peer: str = ""
+    """host:port at which the other site's manager reaches this one; empty: host and peer_port."""
+    advertised_appliance: str = ""
+    """host:port at which the other site's appliance reaches this one; empty: host and appliance_port."""
+    settings: SiteSettings = SiteSettings()
+
+    def peer_address(self) -> str:
+        """host:port for managers of other sites."""
+        return self.advertised_peer or f"{self.host}:{self.peer_port}"
+
+    def appliance_address(self) -> str:
+        """host:port for appliances of other sites."""
+        return self.advertised_appliance or f"{self.host}:{self.appliance_port}"
+
+    def save(self, folder: Path) -> None:
+        """Write `site.json` durably."""
+        write_durably(folder / "site.json", json.dumps(self.model_dump(mode="json"), indent=1).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> SiteConfig:
+        """Read `site.json`. Raises NotFound when the folder is no site, BadInput when the file is not valid."""
+        path = folder / "site.json"
+        try:
+            data: Any = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise NotFound(
+                f"{os.fspath(folder)} is not the folder of a site.", "Make one with: farshore site init --dir DIR"
+            ) from None
+        except ValueError as error:
+            raise BadInput(f"{path} is not JSON: {error}.", "Mend the file or take it from a backup.") from error
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise BadInput(f"{path} is not valid: {error}.", "Mend the member that is named.") from error
