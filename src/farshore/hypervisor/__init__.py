@@ -1,0 +1,1 @@
+"""One interface to the hypervisors, with its promises, and what each driver lacks (see driver.py)."""
