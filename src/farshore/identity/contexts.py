@@ -65,8 +65,8 @@ def server_context(folder: Path, require_client: bool, *, admit_without: bool = 
 def client_context(folder: Path, expect_site_id: str) -> ssl.SSLContext:
     """For connecting to `expect_site_id` (this site itself or a trusted one), showing this site's certificate.
 
-    Only that site's CA is trusted, and a CA vouches for its own site alone, so the host's name need not match: sites are
-    reached through addresses that change. Raises NotPermitted when the site is not trusted.
+    Only that site's CA is trusted, and a CA vouches for its own site alone, so the host's name need not match: sites
+    are reached through addresses that change. Raises NotPermitted when the site is not trusted.
     """
     identity = Identity(folder)
     if expect_site_id == identity.site_id():
@@ -84,7 +84,7 @@ def client_context(folder: Path, expect_site_id: str) -> ssl.SSLContext:
 def pairing_context(authority: str | None) -> ssl.SSLContext:
     """For connecting without a certificate of one's own, trusting only the CA `authority` (PEM).
 
-    None trusts anybody: it serves only to fetch the other site's CA, whose fingerprint is then compared with the token's.
+    None trusts anybody: it serves only to fetch the other site's CA, whose fingerprint is then compared.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

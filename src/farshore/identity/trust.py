@@ -1,4 +1,4 @@
-"""Which other sites are trusted (one CA file each in `identity/peers`), and who stands at the other end of a connection."""
+"""Which other sites are trusted (a CA file each in `identity/peers`), and who is at the other end of a connection."""
 
 from __future__ import annotations
 
