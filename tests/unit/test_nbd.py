@@ -21,7 +21,7 @@ from farshore.nbd.server import ReadOnlyServer
 
 EXPORTS = {
     "a": Export("a", 1000, nbd.TRANSMIT_HAS_FLAGS, contexts=(nbd.BASE_ALLOCATION,)),
-    "ü": Export("ü", 2**40 + 1, nbd.TRANSMIT_HAS_FLAGS | nbd.TRANSMIT_MULTI_CONN),
+    "ü": Export("ü", 2**40 + 1, nbd.TRANSMIT_HAS_FLAGS | nbd.TRANSMIT_CAN_MULTI_CONN),
 }
 
 
@@ -114,7 +114,7 @@ def test_client_and_server_agree_on_bytes_and_errors(served: Path, contexts: tup
     with NbdClient(served, "vol", contexts) as client:
         assert client.size_bytes == 1 << 20
         assert client.flags & nbd.TRANSMIT_READ_ONLY
-        assert client.flags & nbd.TRANSMIT_MULTI_CONN
+        assert client.flags & nbd.TRANSMIT_CAN_MULTI_CONN
         for offset, length in ((0, 1), (1, 511), (4095, 8193), (0, 1 << 20)):
             assert client.pread(offset, length) == Pattern.data[offset : offset + length]
         for attempt, errno in (

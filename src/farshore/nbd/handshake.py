@@ -19,7 +19,7 @@ _U32 = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What a client is told of an export. Sizes in bytes; `flags` are TRANSMIT_*; `contexts`: metadata it may ask for."""
+    """What a client is told of an export. Sizes in bytes; `flags`: TRANSMIT_*; `contexts`: metadata offered."""
 
     name: str
     size_bytes: int

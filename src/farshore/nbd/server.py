@@ -45,7 +45,7 @@ class ReadOnlyServer:
 
     def __init__(self, listener: socket.socket, name: str, source: Source) -> None:
         """`listener` is a listening unix socket; it becomes this server's."""
-        flags = nbd.TRANSMIT_HAS_FLAGS | nbd.TRANSMIT_READ_ONLY | nbd.TRANSMIT_SEND_FLUSH | nbd.TRANSMIT_MULTI_CONN
+        flags = nbd.TRANSMIT_HAS_FLAGS | nbd.TRANSMIT_READ_ONLY | nbd.TRANSMIT_SEND_FLUSH | nbd.TRANSMIT_CAN_MULTI_CONN
         names = dict.fromkeys((name, ""))
         self._exports = {n: Export(n, source.size_bytes, flags, contexts=(nbd.BASE_ALLOCATION,)) for n in names}
         self._listener = listener
