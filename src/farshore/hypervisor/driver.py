@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from farshore.errors import Fault, FarshoreError, Unavailable
+from farshore.errors import FarshoreError, Fault, Unavailable
 from farshore.model.vm import VmDefinition
 
 Power = Literal["running", "paused", "off", "unknown"]
@@ -100,7 +100,8 @@ class Attached:
     """How a disk was attached.
 
     `bitmaps_unbroken`: bitmaps of an earlier attach of this process were found on the disk's top node and count as
-    `unshipped`, so that they hold every write since. False: nothing vouches for the disk; it needs a full comparison.
+    `unshipped`, so that they hold every write since then. (Whether the disk had been synced *before* them, only the
+    caller knows.) False: nothing vouches for the disk; it needs a full comparison.
     """
 
     disk_id: str
@@ -189,7 +190,8 @@ class VmHandle(Protocol):
 
     async def freeze_for_sync(self) -> int:
         """Begin a generation (its number is returned) and put all older ones, `unshipped` and an unfinished sync set
-        into the frozen sync set. Closes sync exports that are open."""
+        into the frozen sync set. Closes sync exports that are open.
+        """
         ...
 
     async def drop_sync_set(self) -> None:
@@ -244,7 +246,12 @@ class Hypervisor(Protocol):
         ...
 
     async def start_vms(
-        self, requests: Sequence[StartRequest], *, network_scope: Path | None = None, label: str = "", paused: bool = False
+        self,
+        requests: Sequence[StartRequest],
+        *,
+        network_scope: Path | None = None,
+        label: str = "",
+        paused: bool = False,
     ) -> list[VmSummary]:
         """Start VMs, detached from this process; one that runs already is left alone. All or none.
 
@@ -254,8 +261,13 @@ class Hypervisor(Protocol):
         ...
 
     async def start_vm(
-        self, definition: VmDefinition, *, overlays: Mapping[str, Overlay] | None = None,
-        network_scope: Path | None = None, label: str = "", paused: bool = False,
+        self,
+        definition: VmDefinition,
+        *,
+        overlays: Mapping[str, Overlay] | None = None,
+        network_scope: Path | None = None,
+        label: str = "",
+        paused: bool = False,
     ) -> VmSummary:
         """Start one VM, as `start_vms`."""
         ...
@@ -272,6 +284,21 @@ class Hypervisor(Protocol):
 STOP_SECONDS = 60.0
 
 __all__ = [
-    "STOP_SECONDS", "AttachRefused", "Attached", "DiskSummary", "FarshoreError", "Hypervisor", "OnLost", "Overlay", "Power",
-    "StartFailed", "StartRequest", "SyncExport", "TapDisk", "TapLost", "VmGone", "VmHandle", "VmSummary",
+    "STOP_SECONDS",
+    "AttachRefused",
+    "Attached",
+    "DiskSummary",
+    "FarshoreError",
+    "Hypervisor",
+    "OnLost",
+    "Overlay",
+    "Power",
+    "StartFailed",
+    "StartRequest",
+    "SyncExport",
+    "TapDisk",
+    "TapLost",
+    "VmGone",
+    "VmHandle",
+    "VmSummary",
 ]

@@ -1,0 +1,111 @@
+"""VMs that are only disks: each is a qemu-storage-daemon with a writable NBD export per disk.
+
+Whoever writes to the export is "the guest". The data road is the same as with QEMU (bitmaps, mirror, exports), at full
+speed and with nothing to boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from farshore.errors import NotFound, Unsupported
+from farshore.hypervisor.block_layer import names
+from farshore.hypervisor.block_layer.blockdevs import blockdev_arguments, escaped, program
+from farshore.hypervisor.block_layer.graph import BlockGraph
+from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
+from farshore.hypervisor.driver import DiskSummary
+from farshore.hypervisor.own_processes import OwnProcessDriver
+from farshore.hypervisor.processes import StartRecord, VmFolder
+from farshore.model.vm import DiskDefinition, VmDefinition
+
+LACKS: Mapping[str, str] = {
+    "shim": "A storage daemon has no device to hand another node to: the owner's backups and snapshots are refused while a tap is on.",
+    "backup": "The owner's backup of a tapped disk is refused by QEMU; detach first.",
+    "yank": "A storage daemon cannot cut a connection by itself: kill the tap.",
+    "pause": "There is no guest to pause.",
+    "network": "There is no guest that could use a network interface.",
+    "console": "There is no guest that could write to a console.",
+    "iothread": "A disk of a storage daemon has no iothread of its own.",
+}
+
+
+class ExportSeats:
+    """The "device" of a disk is its writable export, which follows whatever node is put over the disk's own."""
+
+    async def root(self, graph: BlockGraph, disk_id: str) -> str | None:
+        """The uppermost node over the disk's node."""
+        node = names.disk_node(disk_id)
+        return graph.top_over(node) if node in graph else None
+
+    async def hand_over(self, disk_id: str, node: str) -> None:
+        """Not offered."""
+        raise Unsupported(LACKS["shim"])
+
+    async def running(self) -> bool:
+        """Always: there is nothing to pause."""
+        return True
+
+    def iothread(self, disk_id: str) -> bool:
+        """None has one."""
+        return False
+
+
+class DaemonNbdServer:
+    """The daemon's one NBD server, which serves the disks as well and listens from the start to the end."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+
+    async def start(self) -> None:
+        """It listens."""
+
+    async def stop(self) -> None:
+        """It goes on."""
+
+
+class StorageDaemonDriver(OwnProcessDriver):
+    """See `driver.Hypervisor`."""
+
+    name = "storage_daemon"
+    lacks = LACKS
+
+    def command(self, record: StartRecord, folder: VmFolder, paused: bool) -> list[str]:
+        """qemu-storage-daemon's command line; the order of its options counts."""
+        definition = record.definition
+        _refuse_what_is_lacking(definition)
+        arguments = [program("qemu-storage-daemon"), "--pidfile", str(folder.pid_file)]
+        arguments += blockdev_arguments(definition, record.overlays, "--blockdev")
+        arguments += ["--nbd-server", f"addr.type=unix,addr.path={escaped(folder.disks)}"]
+        for disk in definition.disks:
+            node, export = names.disk_node(disk.id), names.device(disk.id)
+            arguments += ["--export", f"type=nbd,id={export},node-name={node},name={disk.id},writable=on"]
+        arguments += ["--chardev", f"socket,id=commands,path={escaped(folder.commands)},server=on,wait=off"]
+        return [*arguments, "--monitor", "chardev=commands", *definition.extra_arguments]
+
+    async def connect(self, record: StartRecord, folder: VmFolder, instance: str) -> BlockLayerVm:
+        """See OwnProcessDriver."""
+        vm = BlockLayerVm(record.definition, instance, folder.commands, None)
+        await vm.connect(ExportSeats(), DaemonNbdServer(folder.disks), guest=False)
+        return vm
+
+    async def ask_to_stop(self, folder: VmFolder) -> bool:
+        """There is no guest to ask."""
+        return False
+
+    def disk_summary(self, disk: DiskDefinition, folder: VmFolder) -> DiskSummary:
+        """With the NBD socket at which the disk is read and written."""
+        return DiskSummary(disk.id, disk.path, disk.size_bytes, folder.disks, disk.id)
+
+
+def _refuse_what_is_lacking(definition: VmDefinition) -> None:
+    if definition.nics:
+        raise Unsupported(
+            f"{definition.name} has network interfaces. {LACKS['network']}", "Take them out of the definition."
+        )
+    if any(disk.iothread for disk in definition.disks):
+        raise Unsupported(
+            f"{definition.name} asks for an iothread. {LACKS['iothread']}", "Take it out of the definition."
+        )
+    if not definition.disks:
+        raise NotFound(f"{definition.name} has no disks.", "A storage daemon's VM is its disks.")
