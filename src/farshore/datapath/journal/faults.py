@@ -1,0 +1,33 @@
+"""Why a journal refuses; each maps to one code of the stream protocol."""
+
+from __future__ import annotations
+
+from farshore.errors import Conflict, Damaged, Unavailable
+
+
+class DamagedJournal(Damaged):
+    """Acknowledged segments are not what was written. `first_ordinal`: the first of them."""
+
+    def __init__(self, fact: str, remedy: str = "", first_ordinal: int = 0) -> None:
+        super().__init__(fact, remedy)
+        self.first_ordinal = first_ordinal
+
+
+class JournalInUse(Conflict):
+    """Another process writes this journal."""
+
+
+class NoSpace(Unavailable):
+    """The store is at its reserve or full; nothing of what was offered was kept."""
+
+
+class OldEpoch(Conflict):
+    """The sender's epoch is lower than the journal's: it was failed over."""
+
+
+class OldSession(Conflict):
+    """The sender's session is not the newest."""
+
+
+class SequenceGap(Conflict):
+    """The segment offered does not follow the last one kept."""

@@ -1,0 +1,43 @@
+"""The sync reader's process: `python -m farshore.datapath.sync`; its order is one line of JSON on stdin, its progress lines on stdout.
+
+It ends when stdin closes, which is when the watcher does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+from farshore.datapath.sync.reader import Places, Reader, SyncVolume
+from farshore.errors import FarshoreError
+
+
+def _end_with_the_watcher() -> None:
+    while sys.stdin.buffer.read(4096):
+        continue
+    os._exit(3)
+
+
+def tell(progress: dict[str, Any]) -> None:
+    """A line of progress."""
+    print(json.dumps(progress), flush=True)
+
+
+def main() -> int:
+    """Carry the order out."""
+    order = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_watcher, daemon=True).start()
+    volumes = [SyncVolume(**volume) for volume in order["volumes"]]
+    try:
+        Reader(Places(order["tap"]), tell).run(volumes)
+    except (FarshoreError, OSError) as error:
+        print(f"{error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
