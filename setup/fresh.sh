@@ -38,6 +38,7 @@ try_pair() {
     case $1 in 12) suite=bookworm ;; 13) suite=trixie ;; *) fail "Debian $1 is not known here." "DEBIAN=12 or 13" ;; esac
     case $2 in root | user) ;; *) fail "AS=$2 is not known here." "AS=root or user" ;; esac
     root=$(mktemp -d "${FRESH_DIR:-/var/tmp}/farshore-fresh.XXXXXX")
+    chmod 755 "$root" # it is the root folder of a user too
     debootstrap --variant=minbase "$suite" "$root" "$(archive_of_machine)" || return 1
     carry_over "$root" "$suite"
     git clone --quiet --bare --no-hardlinks . "$root/srv/farshore.git"

@@ -19,5 +19,4 @@ fi
 sh setup/machine.sh
 sh setup/packages.sh "$purpose"
 sh setup/python.sh
-sh setup/kernel.sh
 sh setup/guest.sh
