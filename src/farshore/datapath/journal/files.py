@@ -1,11 +1,13 @@
 """The journal's segment files: their names, and walking through one segment by segment.
 
-segments/<ordinal of its first segment, 20 digits>.segments: sealed segments back to back, exactly as on the wire. The name of
-the next file bounds the one before it: whatever lies there beyond the last ordinal before that was never acknowledged.
+segments/<ordinal of its first segment, 20 digits>.segments: sealed segments back to back, exactly as on the wire. The
+name of the next file bounds the one before it: whatever lies there beyond the last ordinal before that was never
+acknowledged.
 """
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 from collections.abc import Iterator
@@ -16,9 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from farshore.datapath.segment import HEADER_BYTES, DamagedSegment, Segment, SegmentHeader, parse_payload
+from farshore.datapath.segment import HEADER_BYTES, RECORD, DamagedSegment, Segment, SegmentHeader, parse_payload
 from farshore.datapath.segment.header import MAGIC
-from farshore.datapath.segment.seal import parse_index_and_control
 
 SUFFIX = ".segments"
 FILE_BYTES_MAX = 64 << 20
@@ -106,27 +107,21 @@ def read_control(fd: int, placed: Placed) -> list[dict[str, Any]]:
         return []
     data = os.pread(fd, header.control_bytes, placed.offset + HEADER_BYTES + header.index_bytes)
     try:
-        bare = SegmentHeader.parse(header.pack())
-        _, control = parse_index_and_control(_without_index(bare), memoryview(data))
-    except DamagedSegment as error:
-        raise BadBytes(placed.ordinal, placed.offset, error.fact) from error
+        control = json.loads(data)
+    except ValueError:
+        control = None
+    if not isinstance(control, list):
+        raise BadBytes(placed.ordinal, placed.offset, "Its control records cannot be understood.")
     return control
-
-
-def _without_index(header: SegmentHeader) -> SegmentHeader:
-    values = {name: getattr(header, name) for name in SegmentHeader.__dataclass_fields__ if name != "PAYLOAD_BYTES_MAX"}
-    return SegmentHeader(**{**values, "index_bytes": 0, "record_count": 0})
 
 
 def read_index(fd: int, placed: Placed) -> npt.NDArray[np.void]:
     """The index of a segment (dtype RECORD), unverified. Raises BadBytes when it is not whole."""
     header = placed.header
-    data = os.pread(fd, header.index_bytes + header.control_bytes, placed.offset + HEADER_BYTES)
-    try:
-        index, _ = parse_index_and_control(header, memoryview(data))
-    except (DamagedSegment, ValueError) as error:
-        raise BadBytes(placed.ordinal, placed.offset, str(error)) from error
-    return index
+    data = os.pread(fd, header.index_bytes, placed.offset + HEADER_BYTES)
+    if len(data) != header.record_count * RECORD.itemsize:
+        raise BadBytes(placed.ordinal, placed.offset, "Its index is not whole.")
+    return np.frombuffer(data, dtype=RECORD)
 
 
 def read_segment(fd: int, placed: Placed) -> Segment:

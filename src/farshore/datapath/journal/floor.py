@@ -2,8 +2,9 @@
 
     {"ordinal": n, "promoting": t or null, "checkpoint": {..} or null, "volumes": {"0": n, ..}, "state": {..}}
 
-`promoting` is written before the replica is touched: from then on no checkpoint below it can be opened, since the replica
-may hold newer bytes; every one from it on can, since a view takes all that lies above `ordinal` from the journal.
+`promoting` is written before the replica is touched: from then on no checkpoint below it can be opened, since the
+replica may hold newer bytes; every one from it on can, since a view takes all that lies above `ordinal` from the
+journal.
 """
 
 from __future__ import annotations

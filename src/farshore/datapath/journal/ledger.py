@@ -1,7 +1,8 @@
-"""What the control records of a stream mean, segment by segment: which markers became checkpoints, and which never will.
+"""What the control records of a stream mean, segment by segment: which markers became checkpoints, and which never
+will.
 
-Pure: it is fed each durable segment's header and control records in order, by the carrier as they come and by anyone who
-opens the files later; both must arrive at the same. Rules:
+Pure: it is fed each durable segment's header and control records in order, by the carrier as they come and by anyone
+who opens the files later; both must arrive at the same. Rules:
 1. A marker is a candidate. It becomes a checkpoint by its vouch in a later segment of the same session.
 2. A break (a flag, a record, a new session) makes every candidate void: what followed may be in no order.
 3. From a break to the end of a sync of all volumes no marker counts, and a marker must name all volumes of the VPG.

@@ -1,8 +1,8 @@
 """The durable note (`durable`): up to where the newest file was certainly fdatasynced.
 
-32 bytes and a checksum, overwritten in place after each fdatasync, itself never waited for: after the end of a process it
-is exact, after a power failure it may be behind, never ahead. What lies below it was acknowledged: bad bytes there are
-damage. What lies above it and is not whole is the torn tail.
+32 bytes and a checksum, overwritten in place after each fdatasync, itself never waited for: after the end of a process
+it is exact, after a power failure it may be behind, never ahead. What lies below it was acknowledged: bad bytes there
+are damage. What lies above it and is not whole is the torn tail.
 """
 
 from __future__ import annotations

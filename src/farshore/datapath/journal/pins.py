@@ -1,7 +1,7 @@
 """Pins: small durable files, one an operation, each of which keeps a checkpoint from being promoted away.
 
-The folder is the truth: another process (`farshore journal export`) may pin as well. Pin and promotion each write first and
-look at the other's file afterwards, so that at least one of two that meet gives way.
+The folder is the truth: another process (`farshore journal export`) may pin as well. Pin and promotion each write
+first and look at the other's file afterwards, so that at least one of two that meet gives way.
 """
 
 from __future__ import annotations

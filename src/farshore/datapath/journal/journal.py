@@ -1,0 +1,263 @@
+"""The journal as a whole: one object for the carrier (writable) and for anyone who reads the files."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from farshore.datapath.journal.append import Appender, Buffers, SyncFailed
+from farshore.datapath.journal.checkpoint import Checkpoint
+from farshore.datapath.journal.epoch import EpochKeeper
+from farshore.datapath.journal.faults import OldEpoch, OldSession, SequenceGap
+from farshore.datapath.journal.files import SegmentFile, segments_folder
+from farshore.datapath.journal.floor import Floor
+from farshore.datapath.journal.ledger import Ledger
+from farshore.datapath.journal.lock import WriterLock, is_being_written
+from farshore.datapath.journal.opening import Damage, Opened, Opener
+from farshore.datapath.journal.pins import Pins
+from farshore.datapath.journal.reserve import StoreReserve
+from farshore.datapath.journal.verify import VerifyReport, check_file, lost_checkpoints, verify_files
+from farshore.datapath.segment import SegmentHeader
+from farshore.errors import BadInput, Conflict, NotFound
+
+OPEN_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A verified segment to be appended: its header, its control records, its bytes (header and payload) as buffers."""
+
+    header: SegmentHeader
+    control: list[dict[str, Any]]
+    buffers: Buffers
+
+
+class Journal:
+    """Open with `Journal.open`. Appending is one thread's; everything else may be called from any thread."""
+
+    def __init__(self, path: Path, opened: Opened, lock: WriterLock | None, reserve_bytes: int | None) -> None:
+        self.path = path
+        self.floor: Floor = opened.floor
+        self.ledger: Ledger = opened.ledger
+        self.damages: list[Damage] = opened.damages
+        self.torn_bytes = opened.torn_bytes
+        self.pins = Pins(path)
+        self.epoch = EpochKeeper(path)
+        self.reserve = StoreReserve(path, reserve_bytes)
+        self.last_ordinal = opened.last_ordinal
+        self.state_lock = threading.RLock()
+        self._append_lock = threading.Lock()
+        self._files = opened.files
+        self._lock = lock
+        self._appender: Appender | None = None
+        if lock is not None and not self.damages:
+            newest = self._files[-1] if self._files else None
+            if newest is not None and newest.last != self.last_ordinal:
+                newest = None  # the floor is beyond it: a new file begins
+            self._appender = Appender(path, newest, self.last_ordinal)
+
+    @classmethod
+    def open(cls, path: Path, writable: bool = False, reserve_bytes: int | None = None) -> Journal:
+        """Open the journal in folder `path`; `writable` takes the writer's lock, makes what is missing, cuts a torn
+        tail.
+
+        Damage does not hinder opening: see `damages`. Raises NotFound, JournalInUse, DamagedJournal (floor or epoch).
+        """
+        lock = None
+        if writable:
+            for folder in (path, segments_folder(path), path / "replica", path / "pins"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = WriterLock(path)
+        elif not segments_folder(path).is_dir():
+            raise NotFound(f"There is no journal in {path}.", "A journal is a folder with 'segments' in it.")
+        try:
+            return cls(path, cls._walk(path, trust_tail=writable or not is_being_written(path)), lock, reserve_bytes)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    @staticmethod
+    def _walk(path: Path, *, trust_tail: bool) -> Opened:
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                opened = Opener(path, trust_tail).run()
+            except FileNotFoundError:
+                continue
+            if Floor.load(path).ordinal == opened.floor.ordinal:
+                return opened
+        raise Conflict(f"Files of {path} went away faster than they could be read.", "Try again.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files and let go of the lock. All that was acknowledged is durable already."""
+        with self._append_lock:
+            if self._appender is not None:
+                self._appender.close()
+                self._appender = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    # -- writing
+    def judge(self, header: SegmentHeader, after: int | None = None) -> None:
+        """Whether this segment may come next; `after`: the sequence of one that is under way before it.
+
+        Raises OldEpoch, OldSession, SequenceGap, DamagedJournal.
+        """
+        self.demand_undamaged()
+        if header.epoch < self.epoch.epoch:
+            raise OldEpoch(
+                f"Epoch {header.epoch} is over: this journal is at {self.epoch.epoch}.", "The VPG was failed over."
+            )
+        if header.session < self.ledger.session:
+            raise OldSession(f"Session {header.session} is over: {self.ledger.session} is the newest.")
+        if after is None:
+            after = self.ledger.sequence if header.session == self.ledger.session else 0
+        if header.sequence != after + 1:
+            raise SequenceGap(f"Segment {header.sequence} came where {after + 1} was due.", "A new stream must begin.")
+
+    def demand_undamaged(self) -> None:
+        """Raises DamagedJournal when there is damage: nothing may be written behind it."""
+        if self.damages:
+            report = VerifyReport(damages=self.damages)
+            report.lost = lost_checkpoints(report, self.ledger.catalogue.page(), self.ledger.lost)
+            report.raise_if_damaged()
+
+    def append(self, segments: Sequence[Arrived]) -> None:
+        """Make these segments durable, all or none, in order; then they count.
+
+        Raises what `judge` raises for any of them, NoSpace, or Fault when the store's device fails.
+        """
+        with self._append_lock:
+            appender = self._appender
+            after: int | None = None
+            for each in segments:
+                self.judge(each.header, after)
+                after = each.header.sequence
+            if appender is None:
+                raise BadInput("The journal was opened for reading only.")
+            self.reserve.demand(sum(each.header.total_bytes for each in segments))
+            try:
+                appender.append([each.buffers for each in segments])
+            except SyncFailed:
+                self._check_abandoned(appender)
+                appender.append([each.buffers for each in segments])
+            with self.state_lock:
+                self._taken(appender, segments)
+
+    def _check_abandoned(self, appender: Appender) -> None:
+        with self.state_lock:
+            for file in appender.abandoned:
+                damages = check_file(file.path, file.first, file.end)
+                self.damages.extend(damages)
+                if damages and self.ledger.damaged_from is None:
+                    self.ledger.damaged_from = damages[0].first
+            appender.abandoned.clear()
+            self.demand_undamaged()
+
+    def _taken(self, appender: Appender, segments: Sequence[Arrived]) -> None:
+        for each in segments:
+            self.last_ordinal += 1
+            self.ledger.feed(self.last_ordinal, each.header, each.control)
+        newest = SegmentFile(appender.path, appender.first, self.last_ordinal, appender.end)
+        if self._files and self._files[-1].first == newest.first:
+            self._files[-1] = newest
+        else:
+            self._files.append(newest)
+
+    def raise_epoch(self, epoch: int) -> None:
+        """From the return of this on no segment of a lower epoch is appended. Raises OldEpoch for a lower one."""
+        with self._append_lock:
+            self.epoch.raise_to(epoch)
+
+    # -- checkpoints
+    def checkpoints(
+        self, from_ns: int | None = None, to_ns: int | None = None, limit: int | None = None, newest_first: bool = False
+    ) -> list[Checkpoint]:
+        """Those whose time lies in the bounds, in the order of the stream (or the other way round)."""
+        with self.state_lock:
+            return self.ledger.catalogue.page(from_ns, to_ns, limit, newest_first)
+
+    def checkpoint(self, checkpoint_id: str | None) -> Checkpoint:
+        """The one of that identifier, or the newest. Raises NotFound."""
+        with self.state_lock:
+            if checkpoint_id is None:
+                found = self.ledger.catalogue.newest()
+            else:
+                found = self.ledger.catalogue.get(int(checkpoint_id)) if checkpoint_id.isdecimal() else None
+        if found is None:
+            which = "any checkpoint" if checkpoint_id is None else f"checkpoint {checkpoint_id}"
+            raise NotFound(f"The journal does not hold {which}.", "List the checkpoints: old ones expire.")
+        return found
+
+    def find_marker(self, marker_id: str | None = None, task: str | None = None) -> Checkpoint | str | None:
+        """What became of a marker, by its identifier or its task: its checkpoint, why it is void (text), or not
+        known."""
+        with self.state_lock:
+            catalogue = self.ledger.catalogue
+            found = catalogue.by_marker(marker_id) if marker_id is not None else catalogue.by_task(task or "")
+            return found or self.ledger.void_of(marker_id, task)
+
+    def pin(self, operation: str, checkpoint_id: str | None = None) -> Checkpoint:
+        """Keep a checkpoint (the newest when none is named) until `unpin`. The same operation again gets the same one.
+
+        Raises NotFound when the checkpoint is gone, Conflict when this operation pinned another one.
+        """
+        with self.state_lock:
+            pinned = self.pins.read(operation)
+            if pinned is not None:
+                if checkpoint_id not in (None, str(pinned)):
+                    raise Conflict(f"Operation {operation} has pinned checkpoint {pinned} already.")
+                return self.checkpoint(str(pinned))
+            checkpoint = self.checkpoint(checkpoint_id)
+            self.pins.write(operation, checkpoint.ordinal)
+            if Floor.load(self.path).openable_from > checkpoint.ordinal:
+                self.pins.remove(operation)
+                raise NotFound(f"Checkpoint {checkpoint.id} has just expired.", "Choose a newer one.")
+            return checkpoint
+
+    def unpin(self, operation: str) -> None:
+        """Let go of what the operation pinned; nothing is fine."""
+        with self.state_lock:
+            self.pins.remove(operation)
+
+    def volumes_at(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """The VPG's volumes at that checkpoint."""
+        with self.state_lock:
+            return self.ledger.volumes_at(checkpoint.ordinal)
+
+    def definitions_at(self, checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
+        """The definition of each VM at that checkpoint, by its identifier."""
+        with self.state_lock:
+            return self.ledger.definitions_at(checkpoint.ordinal)
+
+    # -- files
+    def files(self) -> list[SegmentFile]:
+        """The files that hold segments above the floor, ascending."""
+        with self.state_lock:
+            return list(self._files)
+
+    def forget_files(self, up_to: int) -> list[Path]:
+        """Files wholly at or below that ordinal, which are no longer this journal's; never the newest."""
+        with self.state_lock:
+            gone = [file for file in self._files[:-1] if file.last <= up_to]
+            self._files = self._files[len(gone) :]
+            return [file.path for file in gone]
+
+    def verify(self, last: int | None = None) -> VerifyReport:
+        """Read every byte above the floor (up to ordinal `last`) against its checksum."""
+        with self.state_lock:
+            files, first, known = list(self._files), self.floor.ordinal + 1, list(self.damages)
+        report = verify_files(files, first, self.last_ordinal if last is None else last, known)
+        with self.state_lock:
+            report.lost = lost_checkpoints(report, self.ledger.catalogue.page(), self.ledger.lost)
+        return report
