@@ -269,27 +269,17 @@ class Attacher:
         await bitmaps.transact(self._monitor, [bitmaps.remove(bitmap.node, bitmap.name) for bitmap in found])
 
     async def _carry_bitmaps_over(self, disk_ids: set[str]) -> None:
-        """Let every layer of each disk's chain count from now on, and its top one hold what the shim's bitmaps hold.
+        """Let every layer of each disk's chain count from now on, and hold all that is held for the disk.
 
-        Whatever the owner does to the chain then, the union over the layers that are left is what may differ.
+        Whatever the owner does to the chain then, the layer that comes out on top knows everything, if it is one of
+        these: after a commit for one the overlay is gone with its bitmap, and what was below it is on top.
         """
         graph = await read_graph(self._monitor)
         actions: list[bitmaps.Action] = []
         for disk_id in disk_ids:
             root = await self._state.seats.root(graph, disk_id)
-            shim = names.shim_node(disk_id)
-            held = list(graph.bitmaps.get(shim, {}).values())
-            if root is None or not (held or disk_id in self._state.disks):
-                continue
-            top = graph.under_ours(root, disk_id)
-            for layer in graph.layers(top):
-                if not any(bitmap.recording for bitmap in graph.bitmaps.get(layer, {}).values()):
-                    if names.UNSHIPPED in graph.bitmaps.get(layer, {}):
-                        actions.append(bitmaps.enable(layer, names.UNSHIPPED))
-                    else:
-                        actions.append(bitmaps.add(layer, names.UNSHIPPED))
-            if held:
-                actions.append(bitmaps.merge(top, names.UNSHIPPED, held))
+            if root is not None:
+                actions += _carry_over(graph, disk_id, graph.under_ours(root, disk_id), disk_id in self._state.disks)
         await bitmaps.transact(self._monitor, actions)
 
     async def _take_shim_off(self, disk_id: str) -> None:
@@ -348,6 +338,29 @@ class Attacher:
     async def _jobs(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self._monitor.run("query-block-jobs")
         return found
+
+
+def _carry_over(graph: BlockGraph, disk_id: str, top: str, tapped: bool) -> list[bitmaps.Action]:
+    """What makes the layers from `top` down count, and gives each what the shim's and the top's bitmaps hold."""
+    held = [bitmap for node in (names.shim_node(disk_id), top) for bitmap in graph.bitmaps.get(node, {}).values()]
+    if not (held or tapped):
+        return []
+    actions: list[bitmaps.Action] = []
+    for layer in graph.layers(top):
+        own = graph.bitmaps.get(layer, {})
+        if graph.sizes[layer] != graph.sizes[top]:
+            # Bitmaps of two sizes cannot be merged. One that knows only a part must not vouch for the disk.
+            actions += [bitmaps.remove(layer, name) for name in own]
+            continue
+        if not any(bitmap.recording for bitmap in own.values()):
+            made = names.UNSHIPPED in own
+            actions.append(bitmaps.enable(layer, names.UNSHIPPED) if made else bitmaps.add(layer, names.UNSHIPPED))
+        elif names.UNSHIPPED not in own:
+            actions.append(bitmaps.add(layer, names.UNSHIPPED))
+        others = [bitmap for bitmap in held if bitmap.node != layer]
+        if others:
+            actions.append(bitmaps.merge(layer, names.UNSHIPPED, others))
+    return actions
 
 
 def _adopt(graph: BlockGraph, work: _Work) -> list[bitmaps.Action]:
