@@ -1,0 +1,224 @@
+"""`farshore vpg`: groups of VMs that are protected together, their checkpoints and failover tests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from farshore.cli.client import SiteClient
+from farshore.cli.options import command
+from farshore.cli.output import Output
+
+app = typer.Typer(help="Groups of VMs: protect them, list checkpoints, test a failover.", no_args_is_help=True)
+
+VpgName = Annotated[str, typer.Argument(metavar="VPG", help="Name or identifier of the VPG.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only print the task.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option("--checkpoint", help="The checkpoint's identifier; the latest if not given.")
+]
+
+
+@command(app, "create")
+def create(
+    api: SiteClient,
+    out: Output,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new VPG.")],
+    vm: Annotated[
+        list[str], typer.Option("--vm", metavar="VM", help="Name or identifier of a VM to protect; may be repeated.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="SITE", help="The recovery site; the paired one if there is only one.")
+    ] = None,
+    interval: Annotated[
+        float, typer.Option("--checkpoint-interval", metavar="SECONDS", help="Seconds between checkpoints.", min=1)
+    ] = 5.0,
+    history_hours: Annotated[
+        int, typer.Option("--history-hours", metavar="HOURS", help="How far back the journal reaches.", min=1)
+    ] = 1,
+    rpo: Annotated[
+        int,
+        typer.Option(
+            "--rpo-seconds", metavar="SECONDS", help="Age of the newest checkpoint that raises an alert.", min=1
+        ),
+    ] = 300,
+    wait: Wait = True,
+) -> None:
+    """Protect VMs of this site at the paired one, and wait for the first checkpoint."""
+    from farshore.cli.vpg_settings import create_vpg
+    from farshore.cli.waiting import wait_for_protection, wait_for_task
+
+    task_id = create_vpg(api, name, vm, to=to, interval_seconds=interval, history_hours=history_hours, rpo_seconds=rpo)
+    if not wait:
+        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
+        return
+    wait_for_task(api, task_id, out, what="create VPG", timeout_seconds=120)
+    vpg = api.get("/vpgs", name=name)[0]
+    done = wait_for_protection(api, vpg["VpgIdentifier"], out)
+    out.result({**done, "TaskIdentifier": task_id}, f"VPG {name} ({done['VpgIdentifier']}) is protected.")
+
+
+@command(app, "list")
+def list_vpgs(api: SiteClient, out: Output) -> None:
+    """List the VPGs that this site knows, as protected or as recovery site."""
+    from farshore.cli.names import vpg_state_text
+
+    vpgs: list[dict[str, Any]] = api.get("/vpgs")
+    rows = [
+        (
+            v["VpgName"],
+            v["VpgIdentifier"],
+            vpg_state_text(v["Status"], v["SubStatus"]),
+            v["ActualRPO"],
+            v["VmsCount"],
+            f"{v['SourceSite']} -> {v['TargetSite']}",
+        )
+        for v in vpgs
+    ]
+    out.table(vpgs, ("VPG", "identifier", "state", "RPO s", "VMs", "sites"), rows, empty="No VPGs.")
+
+
+@command(app, "show")
+def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
+    """Show one VPG."""
+    from farshore.cli.find import find_vpg
+    from farshore.cli.names import PRIORITY_NAMES, vpg_state_text
+
+    v = api.get(f"/vpgs/{find_vpg(api, vpg)['VpgIdentifier']}")
+    test = (v.get("ActiveProcessesApi") or {}).get("RunningFailOverTestApi")
+    history = v.get("HistoryStatusApi") or {}
+    out.facts(
+        v,
+        (
+            ("VPG", v["VpgName"]),
+            ("identifier", v["VpgIdentifier"]),
+            ("state", vpg_state_text(v["Status"], v["SubStatus"])),
+            ("progress", f"{v['ProgressPercentage']} %" if v.get("ProgressPercentage") else None),
+            ("sites", f"{v['SourceSite']} -> {v['TargetSite']}"),
+            ("VMs", v["VmsCount"]),
+            ("RPO", f"{v['ActualRPO']} s now, {v['ConfiguredRpoSeconds']} s at most"),
+            ("history", f"{history.get('ActualHistoryInMinutes')} of {history.get('ConfiguredHistoryInMinutes')} min"),
+            ("earliest", (history.get("EarliestCheckpoint") or {}).get("TimeStamp")),
+            ("priority", PRIORITY_NAMES.get(v["Priority"], v["Priority"])),
+            ("used", f"{v['UsedStorageInMB']} MB"),
+            ("last test", v.get("LastTest")),
+            ("test running", "yes" if test else "no"),
+        ),
+    )
+
+
+@command(app, "checkpoints")
+def checkpoints(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Only from this time on, such as 2026-11-25T09:30:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Only up to this time.")] = None,
+    tagged: Annotated[bool, typer.Option("--tagged", help="Only those with a tag.")] = False,
+) -> None:
+    """List the checkpoints of a VPG, oldest first."""
+    from farshore.cli.find import find_vpg
+
+    vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    found = api.get(f"/vpgs/{vpg_id}/checkpoints", startDate=since, endDate=until)
+    found = [c for c in found if c.get("Tag") or not tagged]
+    found.sort(key=lambda c: int(c["CheckpointIdentifier"]))
+    rows = [(c["CheckpointIdentifier"], c["TimeStamp"], c.get("Tag")) for c in found]
+    out.table(found, ("checkpoint", "time", "tag"), rows, empty="No checkpoints.")
+
+
+@command(app, "checkpoint")
+def checkpoint(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="What the checkpoint is called, up to 256 characters.")],
+    wait: Wait = True,
+) -> None:
+    """Cut a tagged checkpoint now, and wait until it is durable at the recovery site."""
+    from farshore.cli.find import find_vpg
+
+    vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    reply = api.post(f"/vpgs/{vpg_id}/Checkpoints", {"CheckpointName": tag})
+    task = _finish(api, out, reply, wait, what="checkpoint")
+    if task is None:
+        return
+    mine = [c for c in api.get(f"/vpgs/{vpg_id}/checkpoints") if c.get("Tag") == tag]
+    newest = max(mine, key=lambda c: int(c["CheckpointIdentifier"]), default=None)
+    text = f"Checkpoint {newest['CheckpointIdentifier']} of {newest['TimeStamp']}, tagged {tag}." if newest else "Done."
+    out.result({"Task": task, "Checkpoint": newest}, text)
+
+
+@command(app, "test")
+def failover_test(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    checkpoint: CheckpointOption = None,
+    vm: Annotated[list[str] | None, typer.Option("--vm", metavar="VM", help="Only this VM; may be repeated.")] = None,
+    wait: Wait = True,
+) -> None:
+    """Start a failover test: recovered VMs on an isolated network, the protected ones untouched."""
+    from farshore.cli.find import find_vpg
+
+    vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    body: dict[str, Any] = {"VmIdentifiers": vm} if vm else {}
+    if checkpoint is not None:
+        body["CheckpointIdentifier"] = checkpoint
+    task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTest", body), wait, what="failover test")
+    if task is not None:
+        out.result({"Task": task}, f"The test runs. Stop it with: farshore vpg test-stop {vpg}")
+
+
+@command(app, "test-stop")
+def failover_test_stop(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    success: Annotated[bool, typer.Option("--success/--failure", help="How the test went.")] = True,
+    summary: Annotated[str, typer.Option("--summary", help="A word on the test, kept with it.")] = "",
+    wait: Wait = True,
+) -> None:
+    """Stop the failover test: the recovered VMs and all they wrote are removed."""
+    from farshore.cli.find import find_vpg
+
+    vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    body = {"FailoverTestSuccess": success, "FailoverTestSummary": summary}
+    task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTestStop", body), wait, what="stop of the test")
+    if task is not None:
+        out.result({"Task": task}, "The test has ended; nothing of it is left.")
+
+
+@command(app, "delete")
+def delete(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    force: Annotated[bool, typer.Option("--force", help="Also when the other site does not answer.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep-recovery-volumes", help="Leave the replica's files at the recovery site.")
+    ] = False,
+    wait: Wait = True,
+) -> None:
+    """Delete a VPG: its VMs run on, their checkpoints are gone."""
+    from farshore.cli.find import find_vpg
+
+    vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    reply = api.delete(f"/vpgs/{vpg_id}", {"Force": force, "KeepRecoveryVolumes": keep})
+    task = _finish(api, out, reply, wait, what="delete VPG")
+    if task is not None:
+        out.result({"Task": task}, f"VPG {vpg} is deleted; its VMs run on.")
+
+
+def _finish(api: SiteClient, out: Output, reply: Any, wait: bool, *, what: str) -> dict[str, Any] | None:
+    """Wait for the action's task and return it; without `wait` print its identifier and return None."""
+    from farshore.cli.client import task_id_of
+    from farshore.cli.waiting import wait_for_task
+
+    task_id = task_id_of(reply)
+    if wait:
+        return wait_for_task(api, task_id, out, what=what)
+    out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
+    return None

@@ -1,0 +1,75 @@
+"""Waiting for what takes long: a task to its end, a VPG until it has checkpoints. With a bar for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from farshore.cli.client import SiteClient
+from farshore.cli.names import SUBSTATUS_NAMES, TaskState, task_state_name
+from farshore.cli.output import Output
+from farshore.errors import Fault, Unavailable
+
+POLL_SECONDS = 0.25
+TASK_TIMEOUT_SECONDS = 900.0
+
+
+def wait_for_task(
+    api: SiteClient, task_id: str, out: Output, *, what: str = "", timeout_seconds: float = TASK_TIMEOUT_SECONDS
+) -> dict[str, Any]:
+    """The task's last state, once it has completed.
+
+    Raises Fault with the task's reason when it ended in another way, Unavailable when it has not ended in time (it
+    goes on at the site).
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with out.bar() as bar:
+        line = bar.add_task(what or f"task {task_id}", total=100)
+        while True:
+            task: dict[str, Any] = api.get(f"/tasks/{task_id}")
+            state, progress = int(task["Status"]["State"]), int(task["Status"].get("Progress") or 0)
+            bar.update(line, completed=progress)
+            if state == TaskState.COMPLETED:
+                return task
+            if state in (TaskState.FAILED, TaskState.STOPPED):
+                reason = task.get("CompleteReason") or "no reason was given"
+                raise Fault(f"Task {task_id} ended as {task_state_name(state)}: {reason}", "")
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"Task {task_id} has not ended within {timeout_seconds:.0f} s; it goes on.",
+                    f"Watch it with: farshore task watch {task_id}",
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def wait_for_protection(
+    api: SiteClient,
+    vpg_id: str,
+    out: Output,
+    *,
+    timeout_seconds: float = 600.0,
+    seen: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """The VPG's state once it has its first checkpoint; the sync shown as a bar. `seen` gets each state that was read.
+
+    Raises Unavailable when it has none in time; the sync goes on.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with out.bar() as bar:
+        line = bar.add_task("initial sync", total=100)
+        while True:
+            vpg: dict[str, Any] = api.get(f"/vpgs/{vpg_id}")
+            if seen is not None:
+                seen(vpg)
+            name = SUBSTATUS_NAMES.get(int(vpg["SubStatus"]), "sync")
+            bar.update(line, completed=int(vpg.get("ProgressPercentage") or 0), description=name)
+            if api.get(f"/vpgs/{vpg_id}/checkpoints"):
+                bar.update(line, completed=100, description="protected")
+                return vpg
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"VPG {vpg['VpgName']} has no checkpoint after {timeout_seconds:.0f} s; its state is {name}.",
+                    "Look at it with `farshore vpg show`, and at both sites with `farshore site status`.",
+                )
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""The demo that `make demo` plays: real guests, two sites, a failover test that verifies itself."""
