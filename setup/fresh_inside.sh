@@ -17,6 +17,7 @@ if [ "$user" = user ]; then
     apt-get update -q
     apt-get install -y -q --no-install-recommends sudo
     useradd -m -s /bin/sh user
+    chown -R user /srv/farshore.git # git reads no repository of somebody else
     echo 'user ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/user
     as() { HOME=/home/user setpriv --reuid user --regid user --init-groups "$@"; }
     home=/home/user
@@ -36,7 +37,7 @@ as $sudo sh -c "$first_line"
 clone="$home/a clone in a folder with an umlaut, ü, and spaces"
 while [ ${#clone} -lt 190 ]; do clone="$clone/deeper"; done
 as mkdir -p "$(dirname "$clone")"
-as git clone --quiet -c safe.directory='*' /srv/farshore.git "$clone"
+as git clone --quiet /srv/farshore.git "$clone"
 cd "$clone"
 accounts() { cut -d: -f1 /etc/passwd /etc/group | sort; }
 accounts >/srv/accounts.before

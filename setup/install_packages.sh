@@ -5,8 +5,8 @@
 # there only while this script runs. A policy that was there before is put aside and put back, also after Ctrl-C, and
 # by the next run when this one was killed.
 set -eu
-policy=/usr/sbin/policy-rc.d
-before=/usr/sbin/policy-rc.d.before-farshore
+policy=${DPKG_ROOT-}/usr/sbin/policy-rc.d
+before=$policy.before-farshore
 mark="# Farshore's set-up: no service is started while it installs packages."
 
 restore() {
