@@ -61,8 +61,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path, writable: bool = False, reserve_bytes: int | None = None) -> Journal:
-        """Open the journal in folder `path`; `writable` takes the writer's lock, makes what is missing, cuts a torn
-        tail.
+        """Open the journal in folder `path`; `writable` makes what is missing, cuts a torn tail, and locks out others.
 
         Damage does not hinder opening: see `damages`. Raises NotFound, JournalInUse, DamagedJournal (floor or epoch).
         """
@@ -200,8 +199,7 @@ class Journal:
         return found
 
     def find_marker(self, marker_id: str | None = None, task: str | None = None) -> Checkpoint | str | None:
-        """What became of a marker, by its identifier or its task: its checkpoint, why it is void (text), or not
-        known."""
+        """What became of a marker, by identifier or task: its checkpoint, why it is void (text), or not known."""
         with self.state_lock:
             catalogue = self.ledger.catalogue
             found = catalogue.by_marker(marker_id) if marker_id is not None else catalogue.by_task(task or "")

@@ -1,5 +1,4 @@
-"""What the control records of a stream mean, segment by segment: which markers became checkpoints, and which never
-will.
+"""What the control records of a stream mean, segment by segment: which markers became checkpoints, which never will.
 
 Pure: it is fed each durable segment's header and control records in order, by the carrier as they come and by anyone
 who opens the files later; both must arrive at the same. Rules:

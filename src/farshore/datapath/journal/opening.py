@@ -3,8 +3,7 @@
 Method: walk file by file from the floor on. Where a file does not go on with a whole segment, decide:
 1. a later file exists: its first ordinal says where this one ends; before that it is damage, beyond it nothing.
 2. the newest file: below the durable note it is damage, above it is the torn tail. Without a note it is damage when a
-whole
-   segment follows, else the tail.
+   whole segment follows, else the tail.
 After damage the walk goes on where the next whole segment is, only to name the checkpoints that are lost.
 """
 

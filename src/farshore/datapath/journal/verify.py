@@ -34,8 +34,7 @@ class VerifyReport:
 
 
 def verify_files(files: list[SegmentFile], first: int, last: int, known: list[Damage]) -> VerifyReport:
-    """Read segments `first`..`last` with their payloads. `known`: damage that was found at open (kept in the
-    report)."""
+    """Read segments `first`..`last` with their payloads. `known`: damage found at open, kept in the report."""
     report = VerifyReport(damages=list(known))
     for file in files:
         if file.last < first or file.first > last:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -91,10 +92,11 @@ async def main() -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reader.feed_eof)
     notify({"event": "ready", "pid": os.getpid()})
     gc.freeze()
-    while line := await reader.readline():
-        notify(answer(station, json.loads(line)))
-        if beating.done():
-            break
+    with contextlib.suppress(ConnectionError):  # a watcher that was killed
+        while line := await reader.readline():
+            notify(answer(station, json.loads(line)))
+            if beating.done():
+                break
     for server in servers:
         server.close()
     station.drop([], "the tap ends")

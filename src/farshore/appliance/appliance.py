@@ -1,0 +1,248 @@
+"""What an appliance does when it is asked: its calls, and what it takes up again at its start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from farshore.appliance.durable_state import ProtectionState
+from farshore.appliance.keeping import VpgJournal
+from farshore.appliance.protection import VpgProtection
+from farshore.appliance.recovered_vms import RecoveredVms
+from farshore.appliance.road import Surroundings
+from farshore.appliance.view_keeper import ViewKeeper
+from farshore.errors import BadInput, Conflict, NotFound
+from farshore.hypervisor.driver import VmSummary
+from farshore.hypervisor.registry import Hypervisors
+from farshore.model.appliance_specs import KeepSpec, ProtectSpec
+from farshore.model.files import remove_durably, write_durably
+from farshore.model.site import SiteConfig
+
+_JOURNAL_CALLS = {
+    "journal_status": "status",
+    "list_checkpoints": "list_checkpoints",
+    "find_marker": "find_marker",
+    "pin_checkpoint": "pin",
+    "unpin_checkpoint": "unpin",
+    "raise_epoch": "raise_epoch",
+    "configure_journal": "configure",
+    "definitions_at": "definitions",
+    "volumes_at": "volumes",
+}
+
+
+class Appliance:
+    """All VPGs of one host: those that it protects, those whose journal it keeps, what it has recovered."""
+
+    def __init__(self, config: SiteConfig, around: Surroundings, hypervisors: Hypervisors) -> None:
+        """Nothing is started before `resume`."""
+        self.config = config
+        self.around = around
+        self.hypervisors = hypervisors
+        self.protections: dict[str, VpgProtection] = {}
+        self.journals: dict[str, VpgJournal] = {}
+        self.views = ViewKeeper(around)
+        self.recovered = RecoveredVms(around, hypervisors)
+        self.folder = around.site_folder / "appliance"
+        self._changing = asyncio.Lock()
+
+    async def resume(self) -> None:
+        """Go on with all that was ordered before."""
+        for name in ("protect", "keep", "state"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for path in sorted((self.folder / "keep").glob("*.json")):
+            self._keep(KeepSpec.model_validate_json(path.read_text()))
+        for path in sorted((self.folder / "protect").glob("*.json")):
+            self._protect(ProtectSpec.model_validate_json(path.read_text()))
+        await self.views.resume()
+
+    async def stop(self) -> None:
+        """End in order: taps off, bitmaps kept; journals closed. Guests and their views go on."""
+        await asyncio.gather(*(p.stop(keep_bitmaps=True) for p in self.protections.values()))
+        await asyncio.gather(*(j.stop() for j in self.journals.values()))
+
+    def calls(self) -> dict[str, Callable[..., Any]]:
+        """Every call that a client may make, by name."""
+        own: dict[str, Callable[..., Any]] = {
+            "ping": self.ping,
+            "list_vms": self.list_vms,
+            "vm_definition": self.vm_definition,
+            "protect_vpg": self.protect_vpg,
+            "stop_protecting": self.stop_protecting,
+            "protection_status": self.protection_status,
+            "cut_checkpoint": self.cut_checkpoint,
+            "keep_vpg": self.keep_vpg,
+            "forget_vpg": self.forget_vpg,
+            "open_views": self.open_views,
+            "close_views": self.close_views,
+            "start_recovered_vms": self.start_recovered_vms,
+            "remove_recovered_vms": self.remove_recovered_vms,
+            "recovered_status": self.recovered_status,
+        }
+        for name, call in _JOURNAL_CALLS.items():
+            own[name] = self._journal_call(call)
+        return own
+
+    # -- VMs
+
+    async def ping(self) -> dict[str, Any]:
+        """Who answers."""
+        return {"site_id": self.config.site_id}
+
+    async def list_vms(self) -> list[dict[str, Any]]:
+        """All VMs of this host."""
+        return [_vm_json(summary) for summary in await self.hypervisors.list_vms()]
+
+    async def vm_definition(self, vm_id: str) -> dict[str, Any]:
+        """What a VM is. Raises NotFound."""
+        return self.hypervisors.definition(vm_id).model_dump(mode="json")
+
+    # -- protected site
+
+    async def protect_vpg(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Protect a VPG from now on; the same again changes nothing, another spec takes the old one's place."""
+        order = ProtectSpec.model_validate(spec)
+        async with self._changing:
+            present = self.protections.get(order.vpg_id)
+            if present is not None and present.spec == order:
+                return present.status()
+            for volume in order.volumes:
+                self._check_volume(volume.vm_id, volume.disk_id, volume.size_bytes)
+            if present is not None:
+                await present.stop(keep_bitmaps=True)
+                del self.protections[order.vpg_id]
+            write_durably(self.folder / "protect" / f"{order.vpg_id}.json", order.model_dump_json().encode())
+            return self._protect(order).status()
+
+    def _check_volume(self, vm_id: str, disk_id: str, size_bytes: int) -> None:
+        try:
+            size = self.hypervisors.definition(vm_id).disk(disk_id).size_bytes
+        except KeyError:
+            raise NotFound(f"VM {vm_id} has no disk {disk_id}.", "Look at its definition.") from None
+        if size != size_bytes:
+            raise BadInput(f"Disk {disk_id} of VM {vm_id} has {size} bytes, not {size_bytes}.")
+        for protection in self.protections.values():
+            for volume in protection.spec.volumes:
+                if (volume.vm_id, volume.disk_id) == (vm_id, disk_id) and volume.size_bytes != size_bytes:
+                    raise Conflict(f"Disk {disk_id} of VM {vm_id} is protected by VPG {protection.spec.vpg_name}.")
+
+    def _protect(self, order: ProtectSpec) -> VpgProtection:
+        state = ProtectionState.load(self.folder / "state" / f"{order.vpg_id}.json")
+        seconds = self.config.settings.generation_seconds
+        protection = VpgProtection(order, self.around, self.hypervisors, state, seconds)
+        self.protections[order.vpg_id] = protection
+        protection.start()
+        return protection
+
+    async def stop_protecting(self, vpg_id: str) -> None:
+        """Take the taps off and forget the VPG; none is fine."""
+        async with self._changing:
+            protection = self.protections.pop(vpg_id, None)
+            if protection is not None:
+                await protection.stop(keep_bitmaps=False)
+            remove_durably(self.folder / "protect" / f"{vpg_id}.json")
+            remove_durably(self.folder / "state" / f"{vpg_id}.json")
+
+    async def protection_status(self, vpg_id: str) -> dict[str, Any]:
+        """What the protection of a VPG is doing. Raises NotFound."""
+        return self._protection(vpg_id).status()
+
+    async def cut_checkpoint(self, vpg_id: str, tag: str, task: str) -> dict[str, Any]:
+        """Cut and vouch a tagged marker at once. Raises NotFound, Conflict."""
+        return await self._protection(vpg_id).cut_checkpoint(tag, task)
+
+    def _protection(self, vpg_id: str) -> VpgProtection:
+        protection = self.protections.get(vpg_id)
+        if protection is None:
+            raise NotFound(f"VPG {vpg_id} is not protected here.", "farshore vpg list shows which site protects it.")
+        return protection
+
+    # -- recovery site
+
+    async def keep_vpg(self, spec: dict[str, Any]) -> None:
+        """Keep the journal of a VPG from now on; the same again changes nothing."""
+        order = KeepSpec.model_validate(spec)
+        if order.reserve_bytes is None:
+            order = order.model_copy(update={"reserve_bytes": self.config.settings.store_reserve_bytes})
+        async with self._changing:
+            present = self.journals.get(order.vpg_id)
+            if present is not None and present.spec == order:
+                return
+            if present is not None:
+                await present.stop()
+            write_durably(self.folder / "keep" / f"{order.vpg_id}.json", order.model_dump_json().encode())
+            self._keep(order)
+
+    def _keep(self, order: KeepSpec) -> None:
+        journal = VpgJournal(order, self.around)
+        self.journals[order.vpg_id] = journal
+        journal.start()
+
+    async def forget_vpg(self, vpg_id: str) -> None:
+        """Remove a VPG's journal, replica and checkpoints; none is fine."""
+        async with self._changing:
+            remove_durably(self.folder / "keep" / f"{vpg_id}.json")
+            journal = self.journals.pop(vpg_id, None)
+            if journal is not None:
+                await journal.forget()
+
+    def journal(self, vpg_id: str) -> VpgJournal:
+        """The journal of a VPG. Raises NotFound."""
+        journal = self.journals.get(vpg_id)
+        if journal is None:
+            raise NotFound(f"No journal of VPG {vpg_id} is kept here.", "farshore vpg list shows its recovery site.")
+        return journal
+
+    def _journal_call(self, call: str) -> Callable[..., Any]:
+        async def ask(vpg_id: str, **args: Any) -> Any:
+            return await self.journal(vpg_id).call(call, **args)
+
+        return ask
+
+    async def open_views(self, vpg_id: str, checkpoint_id: str, operation: str, volumes: list[int]) -> dict[str, Any]:
+        """Open read-only views of volumes at a pinned checkpoint. Raises NotFound, Unavailable."""
+        self.journal(vpg_id)
+        opened = await self.views.open(operation, vpg_id, int(checkpoint_id), volumes)
+        return {str(number): view for number, view in opened.items()}
+
+    async def close_views(self, operation: str) -> None:
+        """Close the operation's views; none is fine."""
+        await self.views.close(operation)
+
+    async def start_recovered_vms(
+        self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
+    ) -> list[dict[str, Any]]:
+        """Start recovered VMs on scratch over views, on an isolated network. All or none."""
+        return await self.recovered.start(operation, label, definitions, views)
+
+    async def remove_recovered_vms(self, operation: str) -> None:
+        """Remove the operation's VMs and their scratch; none is fine."""
+        await self.recovered.remove(operation)
+
+    async def recovered_status(self, operation: str) -> list[dict[str, Any]]:
+        """The operation's VMs."""
+        return await self.recovered.status(operation)
+
+
+def _vm_json(summary: VmSummary) -> dict[str, Any]:
+    return {
+        "vm_id": summary.id,
+        "name": summary.name,
+        "power": summary.power,
+        "hypervisor": summary.hypervisor,
+        "problem": summary.problem,
+        "recovered": summary.recovered,
+        "label": summary.label,
+        "serial_log": _text(summary.serial_log),
+        "pid": summary.pid,
+        "disks": [
+            {"disk_id": d.disk_id, "path": d.path, "size_bytes": d.size_bytes, "nbd_socket": _text(d.nbd_socket), "nbd_export": d.nbd_export}
+            for d in summary.disks
+        ],
+    }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

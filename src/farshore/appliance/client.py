@@ -1,0 +1,159 @@
+"""An appliance's client: how managers reach a host, over mutual TLS.
+
+Every call is safe to repeat. Raises what the appliance raises, or Unavailable when it does not answer in time; then it is not known
+whether the call took effect, and repeating it is the way to find out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+from farshore.appliance.lines import LINE_BYTES_MAX, LineChannel
+from farshore.datapath.stream.messages import CONTROL_PREAMBLE
+from farshore.errors import Unavailable
+from farshore.model.appliance_specs import KeepSpec, ProtectSpec
+
+CONNECT_SECONDS_MAX = 2.0
+CALL_SECONDS_MAX = 10.0
+LONG_CALL_SECONDS_MAX = 60.0
+
+
+class ApplianceClient:
+    """One appliance. Connects when first needed, and again after a break; safe for concurrent calls of one loop."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
+        """`context` shows this site's certificate (identity.client_context)."""
+        self.host = host
+        self.port = port
+        self.context = context
+        self._channel: LineChannel | None = None
+        self._connecting = asyncio.Lock()
+
+    async def call(self, call: str, timeout_seconds: float = CALL_SECONDS_MAX, /, **args: Any) -> Any:
+        """Make a call by name."""
+        async with self._connecting:
+            if self._channel is None or not self._channel.is_open:
+                self._channel = await self._connect()
+        return await self._channel.call(call, timeout_seconds, **args)
+
+    async def close(self) -> None:
+        """Give the connection up."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    async def _connect(self) -> LineChannel:
+        try:
+            return await asyncio.wait_for(self._open(), CONNECT_SECONDS_MAX)
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(
+                f"The appliance at {self.host}:{self.port} cannot be reached: {error or 'no answer in time'}.",
+                "It is started again by itself; if not, look at: farshore site status.",
+            ) from error
+
+    async def _open(self) -> LineChannel:
+        loop = asyncio.get_running_loop()
+        plain = socket.socket(socket.AF_INET)
+        try:
+            plain.setblocking(False)
+            await loop.sock_connect(plain, (self.host, self.port))
+            await loop.sock_sendall(plain, CONTROL_PREAMBLE)
+            reader, writer = await asyncio.open_connection(
+                sock=plain, ssl=self.context, server_hostname=self.host, limit=LINE_BYTES_MAX
+            )
+        except BaseException:
+            plain.close()
+            raise
+        return LineChannel(f"the appliance at {self.host}:{self.port}", reader, writer)
+
+    async def list_vms(self) -> list[dict[str, Any]]:
+        """All VMs of the host: vm_id, name, power, hypervisor, problem, recovered, serial_log, disks."""
+        return list(await self.call("list_vms"))
+
+    async def vm_definition(self, vm_id: str) -> dict[str, Any]:
+        """A VM's definition (model.vm.VmDefinition as JSON). Raises NotFound."""
+        return dict(await self.call("vm_definition", vm_id=vm_id))
+
+    async def protect_vpg(self, spec: ProtectSpec) -> dict[str, Any]:
+        """Protect a VPG from now on; returns its protection_status."""
+        return dict(await self.call("protect_vpg", spec=spec.model_dump(mode="json")))
+
+    async def stop_protecting(self, vpg_id: str) -> None:
+        """Take the taps off, for good."""
+        await self.call("stop_protecting", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id)
+
+    async def protection_status(self, vpg_id: str) -> dict[str, Any]:
+        """state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes, total_bytes,
+        sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes."""
+        return dict(await self.call("protection_status", vpg_id=vpg_id))
+
+    async def cut_checkpoint(self, vpg_id: str, tag: str, task: str) -> dict[str, Any]:
+        """Cut a tagged marker now: {"marker_id", "time_ns"}. Raises Conflict while the stream is not whole."""
+        return dict(await self.call("cut_checkpoint", vpg_id=vpg_id, tag=tag, task=task))
+
+    async def keep_vpg(self, spec: KeepSpec) -> None:
+        """Keep a VPG's journal from now on."""
+        await self.call("keep_vpg", spec=spec.model_dump(mode="json"))
+
+    async def forget_vpg(self, vpg_id: str) -> None:
+        """Remove a VPG's journal, replica and checkpoints."""
+        await self.call("forget_vpg", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id)
+
+    async def journal_status(self, vpg_id: str) -> dict[str, Any]:
+        """The journal carrier's `status`."""
+        return dict(await self.call("journal_status", vpg_id=vpg_id))
+
+    async def list_checkpoints(self, vpg_id: str, **filters: Any) -> list[dict[str, Any]]:
+        """Checkpoints; filters from_ns, to_ns, limit, newest_first."""
+        return list(await self.call("list_checkpoints", vpg_id=vpg_id, **filters))
+
+    async def find_marker(self, vpg_id: str, *, marker_id: str | None = None, task: str | None = None) -> dict[str, Any] | None:
+        """The checkpoint of a marker or task, {"void": reason}, or None while it is not durable."""
+        found = await self.call("find_marker", vpg_id=vpg_id, marker_id=marker_id, task=task)
+        return None if found is None else dict(found)
+
+    async def pin_checkpoint(self, vpg_id: str, checkpoint_id: str | None, operation: str) -> dict[str, Any]:
+        """Keep a checkpoint (None: the latest) from being promoted over. Raises NotFound when it is gone."""
+        return dict(await self.call("pin_checkpoint", vpg_id=vpg_id, checkpoint_id=checkpoint_id, operation=operation))
+
+    async def unpin_checkpoint(self, vpg_id: str, operation: str) -> None:
+        """Let it go."""
+        await self.call("unpin_checkpoint", vpg_id=vpg_id, operation=operation)
+
+    async def definitions_at(self, vpg_id: str, checkpoint_id: str) -> dict[str, dict[str, Any]]:
+        """The VMs' definitions as of a checkpoint, by VM."""
+        return dict(await self.call("definitions_at", vpg_id=vpg_id, checkpoint_id=checkpoint_id))
+
+    async def open_views(
+        self, vpg_id: str, checkpoint_id: str, operation: str, volumes: list[int]
+    ) -> dict[int, dict[str, Any]]:
+        """Open views of volumes at a checkpoint: {number: {"socket", "export"}}."""
+        opened = await self.call(
+            "open_views", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id, checkpoint_id=checkpoint_id, operation=operation, volumes=volumes
+        )
+        return {int(number): view for number, view in opened.items()}
+
+    async def close_views(self, operation: str) -> None:
+        """Close an operation's views."""
+        await self.call("close_views", LONG_CALL_SECONDS_MAX, operation=operation)
+
+    async def start_recovered_vms(
+        self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
+    ) -> list[dict[str, Any]]:
+        """Start recovered VMs on an isolated network; `views`: by vm_id and disk_id the view's socket and export."""
+        return list(
+            await self.call(
+                "start_recovered_vms", LONG_CALL_SECONDS_MAX, operation=operation, label=label, definitions=definitions, views=views
+            )
+        )
+
+    async def remove_recovered_vms(self, operation: str) -> None:
+        """Stop and remove an operation's VMs and their scratch."""
+        await self.call("remove_recovered_vms", LONG_CALL_SECONDS_MAX, operation=operation)
+
+    async def recovered_status(self, operation: str) -> list[dict[str, Any]]:
+        """An operation's VMs: vm_id, name, power, serial_log, disks."""
+        return list(await self.call("recovered_status", operation=operation))

@@ -1,0 +1,259 @@
+"""One VPG's protection on this host: attach, sync, cut and vouch, and all over again when something breaks.
+
+    starting -> attaching -> syncing -> protecting
+        ^                                   |
+        +---------- interrupted <-----------+        (also from attaching and syncing)
+
+A round goes from attaching to the first break. A break is: a disk left the stream, the tap or a VM's process ended, the window
+is full. After it nothing is cut until all disks are attached and synced again; the dirty bitmaps hold what the stream
+missed. `stopped` is the end (by order); refused links and waiting are told in `reason`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from typing import Any
+
+from farshore.appliance.checkpointing import Checkpointing
+from farshore.appliance.durable_state import ProtectionState
+from farshore.appliance.road import Road, Surroundings, export_name
+from farshore.appliance.syncing import SyncProgress, SyncRun, close_exports, kind_of
+from farshore.errors import Conflict, FarshoreError, Unavailable
+from farshore.hypervisor.driver import TapDisk, VmHandle
+from farshore.hypervisor.registry import Hypervisors
+from farshore.model.appliance_specs import ProtectSpec
+from farshore.model.vpg import Volume
+
+PAUSE_SECONDS_FIRST = 0.2
+PAUSE_SECONDS_MAX = 5.0
+CALM_SECONDS = 30.0
+
+
+class Interrupted(Unavailable):
+    """The stream broke: a new round begins."""
+
+
+class VpgProtection:
+    """The state machine of one VPG. Start with `start`, end with `stop`."""
+
+    def __init__(
+        self, spec: ProtectSpec, around: Surroundings, hypervisors: Hypervisors, state: ProtectionState, generation_seconds: float
+    ) -> None:
+        """`state` is what was known when this VPG was last protected here."""
+        self.spec = spec
+        self.hypervisors = hypervisors
+        self.around = around
+        self.memory = state
+        self.state = "starting"
+        self.reason = ""
+        self.progress: SyncProgress | None = None
+        self.handles: dict[str, VmHandle] = {}
+        self.checkpointing: Checkpointing | None = None
+        self._generation_seconds = generation_seconds
+        self._lost = asyncio.Event()
+        self._lost_reason = ""
+        self._last_marker: dict[str, Any] | None = None
+        self._last_vouched: dict[str, Any] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        session = max(self.memory.last_session + 1, time.time_ns())
+        self.road = Road(spec, around, session, self._note_lost)
+
+    # -- from outside
+
+    def start(self) -> None:
+        """Begin to protect."""
+        self._tasks = [
+            asyncio.get_running_loop().create_task(self._run()),
+            asyncio.get_running_loop().create_task(self.road.watch_sender()),
+        ]
+
+    async def stop(self, keep_bitmaps: bool) -> None:
+        """Take the taps off and end the carriers; the guests go on."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.state, self.reason = "stopped", "by order"
+        await self._detach_all(keep_bitmaps)
+        await self.road.stop()
+
+    async def cut_checkpoint(self, tag: str, task: str) -> dict[str, Any]:
+        """Cut and vouch a tagged marker now. Raises Conflict when the stream is not whole at the moment."""
+        checkpointing = self.checkpointing
+        if self.state != "protecting" or checkpointing is None:
+            raise Conflict(
+                f"VPG {self.spec.vpg_name} cannot be cut now: it is {self.state} ({self.reason or 'no reason told'}).",
+                "Wait until it is protecting again.",
+            )
+        return await checkpointing.cut(tag=tag, task=task)
+
+    def status(self) -> dict[str, Any]:
+        """What is happening (see the contract of protection_status in client.py)."""
+        window = self.road._window
+        return {
+            "vpg_id": self.spec.vpg_id,
+            "state": self.state,
+            "reason": self.reason,
+            "sync": self.progress.to_json() if self.progress else None,
+            "link": self.road.link.state if self.road.link.state != "refused" else self.road.link.code or "refused",
+            "link_reason": self.road.link.reason,
+            "unacknowledged_bytes": window.unacknowledged_bytes() if window else 0,
+            "received_bytes": window.received_bytes if window else 0,
+            "last_marker": self.checkpointing.last_marker if self.checkpointing else None,
+            "last_vouched": self.checkpointing.last_vouched if self.checkpointing else None,
+            "session": self.road.session,
+            "holes": len(self.memory.holes),
+        }
+
+    # -- the rounds
+
+    async def _run(self) -> None:
+        pause = PAUSE_SECONDS_FIRST
+        while True:
+            began = time.monotonic()
+            try:
+                await self._round()
+            except (FarshoreError, OSError) as error:
+                self._note_hole(str(error))
+                self.state, self.reason = "interrupted", str(error)
+            except Exception as error:
+                self._note_hole(repr(error))
+                self.state, self.reason = "interrupted", f"a fault of Farshore: {error!r}"
+                raise
+            finally:
+                self.progress = None
+                self.checkpointing = None
+            await self._detach_all(keep_bitmaps=True)
+            if time.monotonic() - began > CALM_SECONDS:
+                pause = PAUSE_SECONDS_FIRST
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    async def _round(self) -> None:
+        await self.road.ensure()
+        self.memory.last_session = self.road.session
+        self.memory.save()
+        await self._wait_for_room()
+        self.state, self.reason = "attaching", ""
+        self._lost.clear()
+        initial = await self._attach_all()
+        await self.road.ask_tap("begin", control=self._what_is_protected(initial))
+        await self._sync(initial)
+        checkpointing = Checkpointing(self.spec, self.road, self.handles, self.memory, self._generation_seconds)
+        self.checkpointing = checkpointing
+        self.state, self.reason = "protecting", ""
+        await self._until_lost(checkpointing)
+
+    async def _wait_for_room(self) -> None:
+        while self.road.window.unacknowledged_bytes() * 4 > self.road.window.regions_bytes:
+            self.state = "interrupted"
+            self.reason = f"waiting until the other site has caught up (link {self.road.link.state})"
+            self._check_session()
+            await asyncio.sleep(0.2)
+        self._check_session()
+
+    def _check_session(self) -> None:
+        if self.road.link.state == "refused" and self.road.link.code in ("gap", "old_session"):
+            raise Interrupted(f"The other site does not take this session ({self.road.link.code}).", "A new one begins.")
+
+    async def _attach_all(self) -> list[int]:
+        """Attach every disk; returns the numbers of the volumes that must be read whole."""
+        initial: list[int] = []
+        for vm_id in self.spec.vm_ids:
+            await self.road.ping_tap()
+            handle = await self.hypervisors.open_vm(vm_id)
+            self.handles[vm_id] = handle
+            handle.on_lost = lambda disk_id, reason, vm=vm_id: self._note_lost(f"{vm}.{disk_id}: {reason}")  # type: ignore[misc]
+            volumes = self._volumes_of(vm_id)
+            disks = [TapDisk(v.disk_id, self.road.tap_socket, export_name(v.number)) for v in volumes]
+            attached = await handle.attach(disks)
+            known = self.memory.is_synced(vm_id, handle.instance, self.road.link.journal_id)
+            initial += [v.number for v in volumes if not (known and attached[v.disk_id].bitmaps_unbroken)]
+        return initial
+
+    def _volumes_of(self, vm_id: str) -> list[Volume]:
+        return [v for v in self.spec.volumes if v.vm_id == vm_id]
+
+    def _what_is_protected(self, initial: list[int]) -> list[dict[str, Any]]:
+        definitions = [
+            {"type": "definition", "vm": self.hypervisors.definition(vm_id).model_dump(mode="json")} for vm_id in self.spec.vm_ids
+        ]
+        volumes = {"type": "volumes", "volumes": [v.model_dump(mode="json") for v in self.spec.volumes]}
+        numbers = [v.number for v in self.spec.volumes]
+        begin = {"type": "sync_begin", "kind": kind_of(initial), "volumes": numbers}
+        return [volumes, *definitions, begin]
+
+    async def _sync(self, initial: list[int]) -> None:
+        self.state = "syncing"
+        self.progress = SyncProgress(kind_of(initial))
+        run = SyncRun(self.road.sync_socket, self.around.log(f"sync-{self.road.short}"), self.progress)
+        for handle in self.handles.values():
+            await self.road.ping_tap()
+            await handle.freeze_for_sync()
+        for volume in self.spec.volumes:
+            await run.add(volume, self.handles[volume.vm_id], volume.number not in initial)
+        await self._unless_lost(run.run())
+        await close_exports(self.handles)
+        for handle in self.handles.values():  # drains: what was in flight while we read has reached the tap
+            await self.road.ping_tap()
+            await handle.begin_generation()
+        numbers = [v.number for v in self.spec.volumes]
+        await self.road.ask_tap("control", records=[{"type": "sync_end", "kind": kind_of(initial), "volumes": numbers}])
+        self.progress = None
+
+    async def _until_lost(self, checkpointing: Checkpointing) -> None:
+        while True:
+            await self._unless_lost(checkpointing.next_turn())
+
+    async def _unless_lost(self, work: Any) -> None:
+        """Do it, unless the stream breaks first. Raises Interrupted then."""
+        working = asyncio.ensure_future(work)
+        losing = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if self._lost.is_set():
+                raise Interrupted(f"A disk left the stream: {self._lost_reason}.", "It is attached and synced again by itself.")
+            working.result()
+        finally:
+            for future in (working, losing):
+                if not future.done():
+                    future.cancel()
+                with contextlib.suppress(asyncio.CancelledError, FarshoreError, OSError):
+                    await future
+
+    def _note_lost(self, reason: str) -> None:
+        if not self._lost.is_set():
+            self._lost_reason = reason
+            self._lost.set()
+
+    def _note_hole(self, reason: str) -> None:
+        if self.state in ("protecting", "syncing"):
+            self.memory.holes.append({"time_ns": time.time_ns(), "reason": reason, "id": uuid.uuid4().hex})
+            self.memory.save()
+
+    async def _detach_all(self, keep_bitmaps: bool) -> None:
+        """Take the taps off; a tap that hangs is killed first, so that no drain waits for it."""
+        for handle in self.handles.values():
+            handle.on_lost = None
+            try:
+                await self.road.ping_tap()
+            except FarshoreError:
+                self.road.kill_tap()
+            try:
+                await handle.detach(keep_bitmaps)
+            except FarshoreError as error:
+                self.reason = f"{self.reason} ({error})"
+                self.road.kill_tap()
+                with contextlib.suppress(FarshoreError):
+                    await handle.detach(keep_bitmaps)
+            await handle.close()
+        self.handles = {}
+        if self.road.link.state == "refused" and self.road.link.code in ("gap", "old_session"):
+            if self.road.link.code == "gap":
+                self.memory.synced = {}
+                self.memory.save()
+            await self.road.renew()

@@ -1,0 +1,161 @@
+"""Views that stay open: one process a volume, which outlives this one, and is started again when it dies or hangs.
+
+What is open is kept in `appliance/views/<operation>.json`, written before the first view is started. A recovered VM's disk waits for
+its view (QEMU reconnects), so a view's death is a short stall there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farshore.appliance.carrier import carrier_environment
+from farshore.appliance.road import Surroundings
+from farshore.datapath.tap.heartbeat import process_start_time
+from farshore.errors import Unavailable
+from farshore.model.files import remove_durably, write_durably
+
+WATCH_SECONDS = 0.5
+START_SECONDS_MAX = 20.0
+ANSWER_SECONDS = 1.5
+GREETING_BYTES = 18
+
+
+@dataclass(slots=True)
+class View:
+    """One open view: a volume of a VPG at a checkpoint, exported on a socket."""
+
+    operation: str
+    vpg_id: str
+    checkpoint: int
+    volume: int
+    socket: Path
+    pid: int = 0
+    started: int = 0
+
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self.pid > 0 and process_start_time(self.pid) == self.started
+
+
+class ViewKeeper:
+    """All open views of a site."""
+
+    def __init__(self, around: Surroundings) -> None:
+        """Nothing is started before `resume`."""
+        self.around = around
+        self.folder = around.site_folder / "appliance" / "views"
+        self._views: dict[str, list[View]] = {}
+        self._lock = asyncio.Lock()
+
+    async def resume(self) -> None:
+        """Take up what was open before this process: views that live are kept, others started again."""
+        for path in sorted(self.folder.glob("*.json")):
+            data = json.loads(path.read_text())
+            self._views[path.stem] = [View(**{**v, "socket": Path(v["socket"])}) for v in data]
+        await self._mend()
+
+    async def watch(self) -> None:
+        """Start again what died, kill what hangs. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            await self._mend()
+
+    async def open(self, operation: str, vpg_id: str, checkpoint: int, volumes: list[int]) -> dict[int, dict[str, Any]]:
+        """Open views of these volumes; the same again is the same. Returns socket and export by volume number."""
+        async with self._lock:
+            if operation not in self._views:
+                short = operation[:8]
+                views = [
+                    View(operation, vpg_id, checkpoint, n, self.around.run_folder / f"view-{short}-{n}.nbd") for n in volumes
+                ]
+                self._views[operation] = views
+                self._save(operation)
+            for view in self._views[operation]:
+                await self._ensure(view)
+            return {v.volume: {"socket": str(v.socket), "export": str(v.volume)} for v in self._views[operation]}
+
+    async def close(self, operation: str) -> None:
+        """Close the operation's views; none is fine."""
+        async with self._lock:
+            for view in self._views.pop(operation, []):
+                await self._end(view)
+            remove_durably(self.folder / f"{operation}.json")
+
+    def _save(self, operation: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = [
+            {"operation": v.operation, "vpg_id": v.vpg_id, "checkpoint": v.checkpoint, "volume": v.volume,
+             "socket": str(v.socket), "pid": v.pid, "started": v.started}
+            for v in self._views[operation]
+        ]  # fmt: skip
+        write_durably(self.folder / f"{operation}.json", json.dumps(data).encode())
+
+    async def _mend(self) -> None:
+        async with self._lock:
+            for views in self._views.values():
+                for view in views:
+                    with contextlib.suppress(Unavailable):
+                        await self._ensure(view)
+
+    async def _ensure(self, view: View) -> None:
+        if view.is_alive():
+            if await asyncio.to_thread(_answers, view.socket):
+                return
+            await self._end(view)
+        journal = self.around.site_folder / "journal" / view.vpg_id
+        with open(self.around.log(f"view-{view.operation[:8]}"), "ab") as log:
+            process = subprocess.Popen(  # it shall outlive this process, so not asyncio's
+                [sys.executable, "-m", "farshore.datapath.view", "--journal", os.fspath(journal), "--checkpoint", str(view.checkpoint),
+                 "--volume", str(view.volume), "--socket", os.fspath(view.socket)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=carrier_environment(),
+            )  # fmt: skip
+        view.pid, view.started = process.pid, process_start_time(process.pid) or 0
+        _children[process.pid] = process
+        self._save(view.operation)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS_MAX
+        while not await asyncio.to_thread(_answers, view.socket):
+            if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(
+                    f"The view of volume {view.volume} at checkpoint {view.checkpoint} did not come up.",
+                    f"Look into {self.around.log(f'view-{view.operation[:8]}')}.",
+                )
+            await asyncio.sleep(0.03)
+
+    async def _end(self, view: View) -> None:
+        if view.is_alive():
+            os.kill(view.pid, signal.SIGCONT)
+            os.kill(view.pid, signal.SIGTERM)
+            deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+            while view.is_alive() and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.02)
+            if view.is_alive():
+                os.kill(view.pid, signal.SIGKILL)
+        child = _children.pop(view.pid, None)
+        if child is not None:
+            await asyncio.to_thread(child.wait)
+        view.pid = 0
+        view.socket.unlink(missing_ok=True)
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _answers(path: Path) -> bool:
+    """Whether an NBD server greets on the socket within the bound."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(ANSWER_SECONDS)
+        try:
+            probe.connect(os.fspath(path))
+            return probe.recv(GREETING_BYTES)[:8] == b"NBDMAGIC"
+        except OSError:
+            return False
