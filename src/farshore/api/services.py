@@ -1,0 +1,105 @@
+"""What the API needs of the site behind it, as one Protocol: the manager implements it, the API knows nothing else.
+
+Promises of every method: it does not block the event loop; it raises errors of `farshore.errors` with fact and remedy
+(NotFound for what does not exist, BadInput, Conflict, Unavailable within 2 s when another site must act and does not
+answer); an order is durable before its task's identifier is returned [G11]. `who` is the account's name.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from farshore.model.views import (
+    Account,
+    CheckpointView,
+    LocalSiteView,
+    PeerSiteView,
+    ProtectedVmView,
+    SiteResourcesView,
+    SiteVmView,
+    TaskFilter,
+    TaskView,
+    TokenView,
+    VpgOrder,
+    VpgView,
+)
+
+
+class Services(Protocol):
+    """The site behind the API."""
+
+    async def verify_password(self, user: str, password: str) -> Account | None:
+        """The user's account if the password is right; takes as long for an unknown user."""
+
+    async def verify_client(self, client_id: str, secret: str) -> Account | None:
+        """The program's account if the secret is right; takes as long for an unknown client."""
+
+    async def local_site(self) -> LocalSiteView:
+        """This site."""
+
+    async def peer_sites(self) -> list[PeerSiteView]:
+        """The sites that this one is paired with."""
+
+    async def generate_token(self, who: str) -> TokenView:
+        """A new one-time pairing token."""
+
+    async def pair(self, host: str, port: int, token: str, who: str) -> str:
+        """Pair with the site whose manager listens for peers there; the task's identifier."""
+
+    async def unpair(self, site_id: str, who: str) -> str:
+        """Trust that site no longer; the task's identifier. Conflict while a VPG needs it, NotFound."""
+
+    async def site_vms(self, site_id: str) -> list[SiteVmView]:
+        """The inventory of this site or of a paired one. NotFound, Unavailable."""
+
+    async def site_resources(self, site_id: str) -> SiteResourcesView:
+        """Hosts, datastores and so on of this site or of a paired one. NotFound, Unavailable."""
+
+    async def list_vpgs(self) -> list[VpgView]:
+        """All VPGs that this site has a part in, by name."""
+
+    async def get_vpg(self, vpg_id: str) -> VpgView | None:
+        """One VPG, or None."""
+
+    async def protected_vms(self) -> list[ProtectedVmView]:
+        """All VMs of all VPGs; a VM in two VPGs stands twice."""
+
+    async def checkpoints(
+        self,
+        vpg_id: str,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        limit: int | None = None,
+        *,
+        newest_first: bool = False,
+    ) -> list[CheckpointView]:
+        """Checkpoints with from_ns <= time <= to_ns; at most `limit`, counted from the end that is first. NotFound."""
+
+    async def create_vpg(self, order: VpgOrder, who: str) -> str:
+        """Protect VMs; the task's identifier. BadInput (unknown VM, site), Conflict (name taken, VM protected)."""
+
+    async def update_vpg(self, order: VpgOrder, who: str) -> str:
+        """Make the VPG `order.vpg_id` what the order says; the task's identifier. NotFound, BadInput, Conflict."""
+
+    async def delete_vpg(self, vpg_id: str, *, force: bool, keep_recovery_volumes: bool, who: str) -> str:
+        """End a VPG; the task's identifier. NotFound, Conflict, Unavailable (not with force)."""
+
+    async def insert_checkpoint(self, vpg_id: str, name: str, who: str) -> str:
+        """Cut a tagged checkpoint; the task's identifier. NotFound, Conflict, Unavailable."""
+
+    async def failover_test(self, vpg_id: str, checkpoint_id: str | None, vm_ids: list[str] | None, who: str) -> str:
+        """Start a failover test at a checkpoint (None: the latest) of some VMs (None: all); the task's identifier.
+
+        NotFound for the VPG, BadInput for checkpoint and VMs, Conflict, Unavailable.
+        """
+
+    async def failover_test_stop(
+        self, vpg_id: str, *, success: bool, summary: str | None, test_task: str | None, who: str
+    ) -> str:
+        """Stop the VPG's tests (or the one begun by `test_task`); the task's identifier. NotFound, Conflict."""
+
+    async def tasks(self, which: TaskFilter) -> list[TaskView]:
+        """Tasks that the filter lets through, newest first."""
+
+    async def task(self, task_id: str) -> TaskView | None:
+        """One task, or None."""

@@ -1,0 +1,200 @@
+"""What a site tells of itself to those who ask: the records between the manager and the faces (API, pages).
+
+Times are unix nanoseconds, sizes bytes, durations seconds, until a face writes them in its own way.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from farshore.model.site_kinds import PairingStatus
+from farshore.model.task import TaskState
+from farshore.model.vpg import VpgSettings, VpgVm
+from farshore.model.vpg_states import VpgStatus, VpgSubStatus
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(_View):
+    """Somebody who signed in."""
+
+    name: str
+    kind: Literal["user", "client"] = "user"
+    role: Literal["admin", "viewer"] = "admin"
+
+
+class LocalSiteView(_View):
+    """The site that is asked."""
+
+    site_id: str
+    name: str
+    host: str
+    version: str
+    location: str = ""
+    utc_offset_minutes: int = 0
+
+
+class PeerSiteView(_View):
+    """A site that this one is paired with. `port` is where its manager listens for peers."""
+
+    site_id: str
+    name: str
+    host: str
+    port: int
+    pairing: PairingStatus = PairingStatus.Paired
+    connected: bool = True
+    version: str = ""
+    location: str = ""
+
+
+class TokenView(_View):
+    """A pairing token."""
+
+    token: str
+    expires_ns: int
+
+
+class SiteDiskView(_View):
+    """A disk of a VM of a site."""
+
+    disk_id: str
+    size_bytes: int
+
+
+class SiteVmView(_View):
+    """A VM in a site's inventory, protected or not. `problem` says why it cannot be protected; "" if it can."""
+
+    vm_id: str
+    vm_name: str
+    site_id: str
+    power: str = "unknown"
+    disks: tuple[SiteDiskView, ...] = ()
+    problem: str = ""
+
+
+class ResourceView(_View):
+    """A host, datastore, network, folder or resource pool of a site, by identifier and name."""
+
+    resource_id: str
+    name: str
+
+
+class SiteResourcesView(_View):
+    """What a site has to offer; no list is ever empty."""
+
+    hosts: tuple[ResourceView, ...]
+    datastores: tuple[ResourceView, ...]
+    networks: tuple[ResourceView, ...]
+    folders: tuple[ResourceView, ...]
+    resource_pools: tuple[ResourceView, ...]
+
+
+class CheckpointView(_View):
+    """A point that can be recovered to. `checkpoint_id` is digits; `hole_before`: history is not continuous before."""
+
+    checkpoint_id: str
+    time_ns: int
+    tag: str | None = None
+    hole_before: bool = False
+
+
+class RecoveredVmView(_View):
+    """A VM that was made from a checkpoint."""
+
+    vm_id: str
+    vm_name: str
+    power: str = "unknown"
+    serial_log: str | None = None
+
+
+class TestView(_View):
+    """A failover test that has not ended. `task_id` is of the call that started it."""
+
+    task_id: str
+    checkpoint_id: str
+    started_ns: int
+    state: str = "running"
+    vms: tuple[RecoveredVmView, ...] = ()
+
+
+class VpgView(_View):
+    """A VPG as it stands now."""
+
+    vpg_id: str
+    name: str
+    protected_site_id: str
+    protected_site_name: str
+    recovery_site_id: str
+    recovery_site_name: str
+    settings: VpgSettings = VpgSettings()
+    vms: tuple[VpgVm, ...] = ()
+    status: VpgStatus
+    substatus: VpgSubStatus = VpgSubStatus.None_
+    reason: str = ""
+    """In words, what is wrong or going on; "" if there is nothing to say."""
+    progress_percentage: int = Field(default=0, ge=0, le=100)
+    """Of the sync that runs; 0 when none does."""
+    actual_rpo_seconds: int | None = None
+    """Age of the newest checkpoint; None: there is none."""
+    earliest_checkpoint: CheckpointView | None = None
+    latest_checkpoint: CheckpointView | None = None
+    tests: tuple[TestView, ...] = ()
+    last_test_ns: int | None = None
+    provisioned_bytes: int = 0
+    used_journal_bytes: int = 0
+    writes_per_second: int = 0
+    bytes_per_second: int = 0
+
+
+class ProtectedVmView(_View):
+    """A VM of a VPG."""
+
+    vm_id: str
+    vm_name: str
+    vpg: VpgView
+    exists: bool = True
+    """Whether the protected site's inventory still has it."""
+    disks: tuple[SiteDiskView, ...] = ()
+
+
+class VpgOrder(_View):
+    """What a committed settings object asks for: a new VPG (`vpg_id` None), or that one changed. VMs by identifier."""
+
+    vpg_id: str | None = None
+    name: str = Field(min_length=1, max_length=255)
+    protected_site_id: str
+    recovery_site_id: str
+    settings: VpgSettings = VpgSettings()
+    vm_ids: tuple[str, ...] = ()
+
+
+class TaskView(_View):
+    """An order and how far it is. `id` is GUID.GUID; a live task is InProgress from the first moment."""
+
+    task_id: str
+    type: str
+    state: TaskState
+    progress: int = Field(ge=0, le=100)
+    started_ns: int
+    completed_ns: int | None = None
+    reason: str = ""
+    """Why it failed, or what it did."""
+    who: str = ""
+    vpg_id: str | None = None
+    site_id: str | None = None
+
+
+class TaskFilter(_View):
+    """Which tasks are asked for; None: no matter. Times are inclusive."""
+
+    type: str | None = None
+    state: TaskState | None = None
+    started_before_ns: int | None = None
+    started_after_ns: int | None = None
+    completed_before_ns: int | None = None
+    completed_after_ns: int | None = None
+    limit: int = 1000
