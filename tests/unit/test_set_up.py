@@ -131,7 +131,8 @@ def test_lists_that_are_old_are_fetched_and_the_installation_tried_again(
     made_up_policy(tmp_path, "")
     fake("dpkg", f'[ "$1" = --audit ] && echo half; echo "dpkg $*" >>{tmp_path}/seen')
     once = tmp_path / "once"
-    fake("apt-get", f'echo "apt-get $1" >>{tmp_path}/seen; [ $1 = update ] || [ -e {once} ] || ! touch {once} || exit 100')
+    failing_once = f"[ -e {once} ] || ! touch {once} || exit 100"
+    fake("apt-get", f"echo apt-get $1 >>{tmp_path}/seen; [ $1 = update ] || {failing_once}")
     assert run(machine, "install_packages.sh", "cpio", DPKG_ROOT=str(tmp_path)).returncode == 0
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[1:] == ["dpkg --configure -a", "apt-get install", "apt-get update", "apt-get install"]
