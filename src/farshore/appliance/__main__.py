@@ -19,7 +19,7 @@ from farshore.appliance.appliance import Appliance
 from farshore.appliance.port import AppliancePort
 from farshore.appliance.road import Surroundings
 from farshore.appliance.watchdog import WATCHER_SLOT, Watchdog
-from farshore.datapath.tap.heartbeat import KIND_WATCHER, SLOT_COUNT, Board
+from farshore.datapath.tap.heartbeat import KIND_TAP, KIND_WATCHER, SLOT_COUNT, Board
 from farshore.errors import FarshoreError
 from farshore.hypervisor.qemu.accelerator import choose_accelerator
 from farshore.hypervisor.registry import Hypervisors
@@ -55,20 +55,25 @@ async def run(folder: Path) -> int:
     if board_fd < 0:
         board_fd = Board.create()
     around = surroundings(folder, config, board_fd)
-    for slot in range(WATCHER_SLOT + 1, SLOT_COUNT):  # taps of a watcher before this one have ended with it
-        around.board.clear(slot)
+    around.board.kill_late(-1.0, (KIND_TAP,))  # taps of a watcher before this one end with it, stopped ones too
     around.board.register(WATCHER_SLOT, KIND_WATCHER)
     loop = asyncio.get_running_loop()
     watchdog = Watchdog(around.board, say)
     watchdog.start()
-    appliance = Appliance(config, around, Hypervisors(folder, around.run_folder, choose_accelerator(config.settings.accelerator)))
+    appliance = Appliance(
+        config, around, Hypervisors(folder, around.run_folder, choose_accelerator(config.settings.accelerator))
+    )
     port = AppliancePort(appliance, server_context(folder / "identity", require_client=True), say)
     port.listen(config.host, config.appliance_port)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     await appliance.resume()
-    tasks = [loop.create_task(port.serve()), loop.create_task(appliance.views.watch()), loop.create_task(watchdog.tick())]
+    tasks: list[asyncio.Task[object]] = [
+        loop.create_task(port.serve()),
+        loop.create_task(appliance.views.watch()),
+        loop.create_task(watchdog.tick()),
+    ]
     say(f"the appliance of site {config.name} listens on {config.host}:{config.appliance_port}")
     waiting = loop.create_task(ending.wait())
     done, _ = await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -92,7 +97,9 @@ def main() -> int:
     except ssl.SSLError as error:
         say(f"The site's certificate cannot be read: {error}. Restore DIR/identity from a backup.")
     except OSError as error:
-        say(f"{error}. If a port is taken: another program holds it; change the port in site.json or stop that program.")
+        say(
+            f"{error}. If a port is taken: another program holds it; change the port in site.json or stop that program."
+        )
     return 1
 
 

@@ -238,7 +238,13 @@ def _vm_json(summary: VmSummary) -> dict[str, Any]:
         "serial_log": _text(summary.serial_log),
         "pid": summary.pid,
         "disks": [
-            {"disk_id": d.disk_id, "path": d.path, "size_bytes": d.size_bytes, "nbd_socket": _text(d.nbd_socket), "nbd_export": d.nbd_export}
+            {
+                "disk_id": d.disk_id,
+                "path": d.path,
+                "size_bytes": d.size_bytes,
+                "nbd_socket": _text(d.nbd_socket),
+                "nbd_export": d.nbd_export,
+            }
             for d in summary.disks
         ],
     }

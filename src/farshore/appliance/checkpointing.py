@@ -26,7 +26,12 @@ class Checkpointing:
     """From the end of a sync to the next break."""
 
     def __init__(
-        self, spec: ProtectSpec, road: Road, handles: Mapping[str, VmHandle], memory: ProtectionState, generation_seconds: float
+        self,
+        spec: ProtectSpec,
+        road: Road,
+        handles: Mapping[str, VmHandle],
+        memory: ProtectionState,
+        generation_seconds: float,
     ) -> None:
         """All disks are attached, and synced but for what the stream holds."""
         self.spec = spec
@@ -52,7 +57,9 @@ class Checkpointing:
         await asyncio.sleep(min(max(due - now, 0.0), 0.25))
         if self.road.link.state == "refused":
             if self.road.link.code in ("gap", "old_session"):
-                raise Unavailable(f"The other site refused the stream ({self.road.link.code}).", "A new session begins.")
+                raise Unavailable(
+                    f"The other site refused the stream ({self.road.link.code}).", "A new session begins."
+                )
             if self.road.link.code == "old_epoch":
                 return
         now = time.monotonic()
@@ -92,7 +99,9 @@ class Checkpointing:
         try:
             await self.road.ask_tap("void", marker_id=marker_id, reason=reason)
         except FarshoreError as error:
-            raise Conflict(f"{reason} The marker could not be made void: {error.fact}", "It has no vouch, so it does not count.") from error
+            raise Conflict(
+                f"{reason} The marker could not be made void: {error.fact}", "It has no vouch, so it does not count."
+            ) from error
 
     async def _rotate(self) -> None:
         async with self._turn:

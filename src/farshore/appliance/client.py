@@ -50,7 +50,7 @@ class ApplianceClient:
             return await asyncio.wait_for(self._open(), CONNECT_SECONDS_MAX)
         except (OSError, TimeoutError) as error:
             raise Unavailable(
-                f"The appliance at {self.host}:{self.port} cannot be reached: {error or 'no answer in time'}.",
+                f"The appliance at {self.host}:{self.port} cannot be reached: {str(error) or 'no answer in time'}.",
                 "It is started again by itself; if not, look at: farshore site status.",
             ) from error
 
@@ -86,8 +86,9 @@ class ApplianceClient:
         await self.call("stop_protecting", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id)
 
     async def protection_status(self, vpg_id: str) -> dict[str, Any]:
-        """state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes, total_bytes,
-        sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes."""
+        """State (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes, total_bytes,
+        sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes.
+        """
         return dict(await self.call("protection_status", vpg_id=vpg_id))
 
     async def cut_checkpoint(self, vpg_id: str, tag: str, task: str) -> dict[str, Any]:
@@ -110,7 +111,9 @@ class ApplianceClient:
         """Checkpoints; filters from_ns, to_ns, limit, newest_first."""
         return list(await self.call("list_checkpoints", vpg_id=vpg_id, **filters))
 
-    async def find_marker(self, vpg_id: str, *, marker_id: str | None = None, task: str | None = None) -> dict[str, Any] | None:
+    async def find_marker(
+        self, vpg_id: str, *, marker_id: str | None = None, task: str | None = None
+    ) -> dict[str, Any] | None:
         """The checkpoint of a marker or task, {"void": reason}, or None while it is not durable."""
         found = await self.call("find_marker", vpg_id=vpg_id, marker_id=marker_id, task=task)
         return None if found is None else dict(found)
@@ -132,7 +135,12 @@ class ApplianceClient:
     ) -> dict[int, dict[str, Any]]:
         """Open views of volumes at a checkpoint: {number: {"socket", "export"}}."""
         opened = await self.call(
-            "open_views", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id, checkpoint_id=checkpoint_id, operation=operation, volumes=volumes
+            "open_views",
+            LONG_CALL_SECONDS_MAX,
+            vpg_id=vpg_id,
+            checkpoint_id=checkpoint_id,
+            operation=operation,
+            volumes=volumes,
         )
         return {int(number): view for number, view in opened.items()}
 
@@ -146,7 +154,12 @@ class ApplianceClient:
         """Start recovered VMs on an isolated network; `views`: by vm_id and disk_id the view's socket and export."""
         return list(
             await self.call(
-                "start_recovered_vms", LONG_CALL_SECONDS_MAX, operation=operation, label=label, definitions=definitions, views=views
+                "start_recovered_vms",
+                LONG_CALL_SECONDS_MAX,
+                operation=operation,
+                label=label,
+                definitions=definitions,
+                views=views,
             )
         )
 

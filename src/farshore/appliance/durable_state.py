@@ -29,13 +29,20 @@ class ProtectionState:
         """Read it; nothing known when there is no file, or none that can be read (then the disks are compared anew)."""
         try:
             data = json.loads(path.read_text())
-            return cls(path, int(data["last_session"]), str(data["journal_id"]), dict(data["synced"]), list(data["holes"]))
+            return cls(
+                path, int(data["last_session"]), str(data["journal_id"]), dict(data["synced"]), list(data["holes"])
+            )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return cls(path)
 
     def save(self) -> None:
         """Make it durable. Raises OSError."""
-        data = {"last_session": self.last_session, "journal_id": self.journal_id, "synced": self.synced, "holes": self.holes[-100:]}
+        data = {
+            "last_session": self.last_session,
+            "journal_id": self.journal_id,
+            "synced": self.synced,
+            "holes": self.holes[-100:],
+        }
         write_durably(self.path, json.dumps(data).encode())
 
     def is_synced(self, vm_id: str, instance: str, journal_id: str) -> bool:

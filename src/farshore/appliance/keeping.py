@@ -64,7 +64,9 @@ class VpgJournal:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         while self.carrier is None or not self.carrier.is_alive:
             if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable(f"The journal of VPG {self.spec.vpg_id} is not up.", "It is started by itself; look into its log.")
+                raise Unavailable(
+                    f"The journal of VPG {self.spec.vpg_id} is not up.", "It is started by itself; look into its log."
+                )
             await asyncio.sleep(0.05)
         return await self.carrier.call(call, timeout_seconds, **args)
 
@@ -104,7 +106,14 @@ class VpgJournal:
             self.carrier = await Carrier.start(
                 f"the journal of VPG {self.spec.vpg_id}",
                 "farshore.datapath.journal_carrier",
-                ["--dir", os.fspath(self.folder), "--spec", os.fspath(spec_path), "--connections-fd", str(theirs.fileno())],
+                [
+                    "--dir",
+                    os.fspath(self.folder),
+                    "--spec",
+                    os.fspath(spec_path),
+                    "--connections-fd",
+                    str(theirs.fileno()),
+                ],
                 log=self.around.log(f"journal-{self.spec.vpg_id[:8]}"),
                 pass_fds=(theirs.fileno(),),
             )

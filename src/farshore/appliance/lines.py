@@ -51,7 +51,9 @@ class LineChannel:
             self._writer.write(json.dumps({"id": identifier, "call": call, "args": args}).encode() + b"\n")
             return await asyncio.wait_for(future, timeout_seconds)
         except TimeoutError:
-            raise Unavailable(f"{self.name} did not answer {call} within {timeout_seconds:g} s.", "Try again.") from None
+            raise Unavailable(
+                f"{self.name} did not answer {call} within {timeout_seconds:g} s.", "Try again."
+            ) from None
         except OSError as error:
             raise Unavailable(f"{self.name} cannot be reached: {error}.", "Try again in a moment.") from error
         finally:

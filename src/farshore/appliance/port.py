@@ -15,7 +15,7 @@ from typing import Any
 from farshore.appliance.appliance import Appliance
 from farshore.appliance.lines import LINE_BYTES_MAX
 from farshore.datapath.stream.messages import PREAMBLE_BYTES_MAX, parse_preamble
-from farshore.errors import BadInput, Fault, FarshoreError, NotPermitted
+from farshore.errors import BadInput, FarshoreError, Fault, NotPermitted
 from farshore.identity import peer_site_id
 
 PREAMBLE_SECONDS_MAX = 5.0
@@ -74,7 +74,9 @@ class AppliancePort:
         try:
             site_id = peer_site_id(writer.get_extra_info("peercert") or {})
             if site_id != self.appliance.config.site_id:
-                raise NotPermitted(f"Site {site_id} may not give orders to this appliance.", "Only its own manager may.")
+                raise NotPermitted(
+                    f"Site {site_id} may not give orders to this appliance.", "Only its own manager may."
+                )
             await self._answer_all(reader, writer)
         finally:
             writer.close()
@@ -88,13 +90,17 @@ class AppliancePort:
             try:
                 call = calls.get(str(request.get("call")))
                 if call is None:
-                    raise BadInput(f"The appliance has no call {request.get('call')!r}.", "Do both programs have one version?")
+                    raise BadInput(
+                        f"The appliance has no call {request.get('call')!r}.", "Do both programs have one version?"
+                    )
                 reply["result"] = await call(**request.get("args", {}))
             except FarshoreError as error:
                 reply["error"] = error.to_json()
             except Exception as error:
                 self.log(f"{request.get('call')}: {error!r}")
-                reply["error"] = Fault(f"The appliance failed at {request.get('call')}: {error!r}.", "See its log.").to_json()
+                reply["error"] = Fault(
+                    f"The appliance failed at {request.get('call')}: {error!r}.", "See its log."
+                ).to_json()
             writer.write(json.dumps(reply).encode() + b"\n")
 
         while line := await reader.readline():

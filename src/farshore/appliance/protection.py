@@ -40,7 +40,12 @@ class VpgProtection:
     """The state machine of one VPG. Start with `start`, end with `stop`."""
 
     def __init__(
-        self, spec: ProtectSpec, around: Surroundings, hypervisors: Hypervisors, state: ProtectionState, generation_seconds: float
+        self,
+        spec: ProtectSpec,
+        around: Surroundings,
+        hypervisors: Hypervisors,
+        state: ProtectionState,
+        generation_seconds: float,
     ) -> None:
         """`state` is what was known when this VPG was last protected here."""
         self.spec = spec
@@ -158,7 +163,9 @@ class VpgProtection:
 
     def _check_session(self) -> None:
         if self.road.link.state == "refused" and self.road.link.code in ("gap", "old_session"):
-            raise Interrupted(f"The other site does not take this session ({self.road.link.code}).", "A new one begins.")
+            raise Interrupted(
+                f"The other site does not take this session ({self.road.link.code}).", "A new one begins."
+            )
 
     async def _attach_all(self) -> list[int]:
         """Attach every disk; returns the numbers of the volumes that must be read whole."""
@@ -167,7 +174,7 @@ class VpgProtection:
             await self.road.ping_tap()
             handle = await self.hypervisors.open_vm(vm_id)
             self.handles[vm_id] = handle
-            handle.on_lost = lambda disk_id, reason, vm=vm_id: self._note_lost(f"{vm}.{disk_id}: {reason}")  # type: ignore[misc]
+            handle.on_lost = lambda disk_id, reason, vm=vm_id: self._note_lost(f"{vm}.{disk_id}: {reason}")
             volumes = self._volumes_of(vm_id)
             disks = [TapDisk(v.disk_id, self.road.tap_socket, export_name(v.number)) for v in volumes]
             attached = await handle.attach(disks)
@@ -180,7 +187,8 @@ class VpgProtection:
 
     def _what_is_protected(self, initial: list[int]) -> list[dict[str, Any]]:
         definitions = [
-            {"type": "definition", "vm": self.hypervisors.definition(vm_id).model_dump(mode="json")} for vm_id in self.spec.vm_ids
+            {"type": "definition", "vm": self.hypervisors.definition(vm_id).model_dump(mode="json")}
+            for vm_id in self.spec.vm_ids
         ]
         volumes = {"type": "volumes", "volumes": [v.model_dump(mode="json") for v in self.spec.volumes]}
         numbers = [v.number for v in self.spec.volumes]
@@ -216,7 +224,9 @@ class VpgProtection:
         try:
             await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set():
-                raise Interrupted(f"A disk left the stream: {self._lost_reason}.", "It is attached and synced again by itself.")
+                raise Interrupted(
+                    f"A disk left the stream: {self._lost_reason}.", "It is attached and synced again by itself."
+                )
             working.result()
         finally:
             for future in (working, losing):

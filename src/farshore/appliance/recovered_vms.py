@@ -105,7 +105,11 @@ def _shown(vm: dict[str, str], summary: VmSummary | None) -> dict[str, Any]:
         "power": summary.power if summary else "off",
         "serial_log": str(summary.serial_log) if summary and summary.serial_log else None,
         "disks": [
-            {"disk_id": d.disk_id, "nbd_socket": str(d.nbd_socket) if d.nbd_socket else None, "nbd_export": d.nbd_export}
+            {
+                "disk_id": d.disk_id,
+                "nbd_socket": str(d.nbd_socket) if d.nbd_socket else None,
+                "nbd_export": d.nbd_export,
+            }
             for d in (summary.disks if summary else ())
         ],
     }

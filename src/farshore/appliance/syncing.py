@@ -28,7 +28,12 @@ class SyncProgress:
 
     def to_json(self) -> dict[str, Any]:
         """As it is shown."""
-        return {"kind": self.kind, "done_bytes": self.done_bytes, "total_bytes": self.total_bytes, "sent_bytes": self.sent_bytes}
+        return {
+            "kind": self.kind,
+            "done_bytes": self.done_bytes,
+            "total_bytes": self.total_bytes,
+            "sent_bytes": self.sent_bytes,
+        }
 
 
 @dataclass(slots=True)
@@ -78,7 +83,9 @@ class SyncRun:
                 self.progress.sent_bytes = int(said["sent_bytes"])
                 finished = bool(said.get("finished"))
             if await process.wait() != 0 or not finished:
-                raise Fault("The sync reader ended before it was done.", f"It is started again by itself; see {self.log}.")
+                raise Fault(
+                    "The sync reader ended before it was done.", f"It is started again by itself; see {self.log}."
+                )
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):

@@ -76,7 +76,8 @@ class ViewKeeper:
             if operation not in self._views:
                 short = operation[:8]
                 views = [
-                    View(operation, vpg_id, checkpoint, n, self.around.run_folder / f"view-{short}-{n}.nbd") for n in volumes
+                    View(operation, vpg_id, checkpoint, n, self.around.run_folder / f"view-{short}-{n}.nbd")
+                    for n in volumes
                 ]
                 self._views[operation] = views
                 self._save(operation)

@@ -83,4 +83,5 @@ def build_index(
     index["kind"] = _KINDS[requests["command"]]
     elapsed = runs["time_ns"][run].astype(np.int64) - np.int64(first_ns)
     index["time_us"] = np.clip(elapsed // 1000, 0, 0xFFFFFFFF)
-    return index[(index["kind"] != 0) & (index["length"] != 0)]
+    kept: npt.NDArray[np.void] = index[(index["kind"] != 0) & (index["length"] != 0)]
+    return kept

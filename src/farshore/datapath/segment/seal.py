@@ -46,7 +46,7 @@ def seal(
     `control` is a JSON list, or empty for none; it takes effect after the segment's records.
     """
     index = build_index(body, positions, runs, first_ns)
-    entries = memoryview(index).cast("B") if len(index) else memoryview(b"")
+    entries = memoryview(index.view(np.uint8).data) if len(index) else memoryview(b"")
     control = control or b"[]"
     checksum = xxhash.xxh3_64()
     checksum.update(entries)
@@ -77,9 +77,7 @@ def parse_payload(header: SegmentHeader, payload: bytes | bytearray | memoryview
     if len(view) != header.payload_bytes:
         raise DamagedSegment(f"A segment's payload has {len(view)} of {header.payload_bytes} bytes.")
     if xxhash.xxh3_64_intdigest(view) != header.payload_checksum:
-        raise DamagedSegment(
-            f"The payload of segment {header.session}/{header.sequence} does not match its checksum."
-        )
+        raise DamagedSegment(f"The payload of segment {header.session}/{header.sequence} does not match its checksum.")
     index, control = parse_index_and_control(header, view[: header.index_bytes + header.control_bytes])
     return Segment(header, index, control, view[header.index_bytes + header.control_bytes :])
 

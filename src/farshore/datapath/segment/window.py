@@ -30,7 +30,15 @@ _DESCRIPTOR = struct.Struct("<QIIIIIIQQQ8x")
 DESCRIPTOR_COUNT = 16384
 _DESCRIPTORS_AT = _PAGE
 _REGIONS_AT = _DESCRIPTORS_AT + DESCRIPTOR_COUNT * _DESCRIPTOR.size
-_FIELDS = {"magic": 0, "regions_bytes": 8, "session": 16, "published": 24, "acknowledged": 32, "head": 40, "received_bytes": 48}
+_FIELDS = {
+    "magic": 0,
+    "regions_bytes": 8,
+    "session": 16,
+    "published": 24,
+    "acknowledged": 32,
+    "head": 40,
+    "received_bytes": 48,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,9 @@ class Sender:
         durable = int(welcome["durable_sequence"])
         self.journal_id = str(welcome.get("journal_id", ""))
         if durable < window.acknowledged or durable > window.published:
-            raise LinkRefused("gap", f"The other site has {durable}, here are {window.acknowledged + 1} to {window.published}.")
+            raise LinkRefused(
+                "gap", f"The other site has {durable}, here are {window.acknowledged + 1} to {window.published}."
+            )
         window.acknowledge(durable)
         self._sent = durable
         self._heard_at = self._spoke_at = time.monotonic()
@@ -200,10 +202,10 @@ class Sender:
 
     def _take_answers(self, link: ssl.SSLSocket, wait_seconds: float) -> None:
         if not link.pending():
-            ready, _, _ = select.select([link, self.wake_fd], [], [], wait_seconds)
+            ready, _, _ = select.select([link.fileno(), self.wake_fd], [], [], wait_seconds)
             if self.wake_fd in ready:
                 os.eventfd_read(self.wake_fd)
-            if link not in ready:
+            if link.fileno() not in ready:
                 return
         data = link.recv(65536)
         if not data:
@@ -219,4 +221,6 @@ class Sender:
                 if sequence > self.window.acknowledged:
                     self.window.acknowledge(sequence)
             elif kind == REFUSED:
-                raise LinkRefused(Refusal(code).code, f"The other site refused segment {sequence}: {Refusal(code).code}.")
+                raise LinkRefused(
+                    Refusal(code).code, f"The other site refused segment {sequence}: {Refusal(code).code}."
+                )

@@ -66,7 +66,9 @@ class Places:
         while len(data) < ANSWER.size:
             more = self._socket.recv(ANSWER.size - len(data))
             if not more:
-                raise Fault("The tap closed the sync's connection.", "The sync begins again when the disks are attached.")
+                raise Fault(
+                    "The tap closed the sync's connection.", "The sync begins again when the disks are attached."
+                )
             data += more
         word, number = ANSWER.unpack(data)
         if word != expected:

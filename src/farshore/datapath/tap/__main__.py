@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from farshore.datapath.segment.window import Window
@@ -42,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def answer(station: Station, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out one order of the watcher. Errors are told, never raised."""
-    calls = {
+    calls: dict[str, Callable[..., dict[str, Any]]] = {
         "begin": station.begin,
         "cut": station.cut,
         "vouch": station.vouch,

@@ -12,10 +12,17 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from farshore.datapath.segment.index import COMMAND_FLUSH, COMMAND_TRIM, COMMAND_WRITE, COMMAND_WRITE_ZEROES, REQUEST_BYTES, REQUEST_MAGIC
+from farshore.datapath.segment.index import (
+    COMMAND_FLUSH,
+    COMMAND_TRIM,
+    COMMAND_WRITE,
+    COMMAND_WRITE_ZEROES,
+    REQUEST_BYTES,
+    REQUEST_MAGIC,
+)
 from farshore.datapath.tap.filling import BATCH_BYTES_MAX, BODY_BYTES_MAX, REQUEST_BYTES_MAX, Filling
 from farshore.datapath.tap.recorder import Recorder
 from farshore.nbd.handshake import Export, ServerHandshake, State
@@ -33,7 +40,7 @@ class Owner(Protocol):
 
     recorder: Recorder
 
-    nbd_exports: Mapping[str, Export]
+    nbd_exports: dict[str, Export]
 
     def volume_of(self, name: str) -> int: ...
     def opened(self, connection: GuestConnection) -> None: ...

@@ -27,7 +27,19 @@ assert aligned(4 * _RECORDS_MAX) + RUN.itemsize * (RUN_COUNT_SEAL + 2) + CONTROL
 class Filling:
     """A region that connections append to. `open_count`: payloads (or reservations) in it that are not whole yet."""
 
-    __slots__ = ("control", "end", "first_ns", "flags", "last_ns", "number", "open_count", "positions", "runs", "start", "view")
+    __slots__ = (
+        "control",
+        "end",
+        "first_ns",
+        "flags",
+        "last_ns",
+        "number",
+        "open_count",
+        "positions",
+        "runs",
+        "start",
+        "view",
+    )
 
     def __init__(self, region: memoryview, start: int) -> None:
         """A fresh segment at `start` of the window's regions."""
@@ -46,15 +58,16 @@ class Filling:
     def note_run(self, position: int, volume: int) -> None:
         """A batch of one connection begins at `position`."""
         now = time.time_ns()
-        if now < self.first_ns:
-            now = self.first_ns
+        now = max(now, self.first_ns)
         self.last_ns = now
         self.runs.append(position | volume << 32)
         self.runs.append(now)
 
     def is_full(self) -> bool:
         """Whether the next batch belongs into another segment."""
-        return self.end >= SEAL_BYTES or len(self.positions) >= RECORD_COUNT_SEAL or len(self.runs) >= 2 * RUN_COUNT_SEAL
+        return (
+            self.end >= SEAL_BYTES or len(self.positions) >= RECORD_COUNT_SEAL or len(self.runs) >= 2 * RUN_COUNT_SEAL
+        )
 
     def is_empty(self) -> bool:
         """Whether it holds neither records nor control."""

@@ -7,6 +7,7 @@ time of the last beat (CLOCK_MONOTONIC, nanoseconds), kind.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
@@ -90,10 +91,8 @@ class Board:
             if beat.kind not in kinds or beat.age_seconds <= limit_seconds:
                 continue
             if process_start_time(beat.pid) == beat.started:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(beat.pid, signal.SIGKILL)
                     killed.append(beat)
-                except ProcessLookupError:
-                    pass
             self.clear(beat.slot)
         return killed

@@ -97,7 +97,10 @@ class Recorder:
         """What follows is not continuous with what is here: told in the stream by a flag and a record."""
         self.roll()
         self._pending_flags |= FLAG_BREAK
-        self._pending_control = [*self._pending_control[-8:], {"type": "break", "reason": reason, "time_ns": time.time_ns()}]
+        self._pending_control = [
+            *self._pending_control[-8:],
+            {"type": "break", "reason": reason, "time_ns": time.time_ns()},
+        ]
         if self._begin() is not None:
             self.roll()
 

@@ -24,8 +24,12 @@ from farshore.nbd.handshake import Export
 PAYLOAD_SECONDS_MAX = 1.0
 SEAL_SECONDS = 0.5
 _TRANSMIT = (
-    nbd.TRANSMIT_HAS_FLAGS | nbd.TRANSMIT_SEND_FLUSH | nbd.TRANSMIT_SEND_FUA | nbd.TRANSMIT_SEND_TRIM
-    | nbd.TRANSMIT_SEND_WRITE_ZEROES | nbd.TRANSMIT_CAN_MULTI_CONN
+    nbd.TRANSMIT_HAS_FLAGS
+    | nbd.TRANSMIT_SEND_FLUSH
+    | nbd.TRANSMIT_SEND_FUA
+    | nbd.TRANSMIT_SEND_TRIM
+    | nbd.TRANSMIT_SEND_WRITE_ZEROES
+    | nbd.TRANSMIT_CAN_MULTI_CONN
 )
 _HUNG_UP = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
@@ -33,7 +37,13 @@ _HUNG_UP = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 class Station:
     """Owner of the recorder and of all connections. `notify` carries events to the watcher."""
 
-    def __init__(self, window: Window, wake_fd: int, exports: dict[str, tuple[int, int]], notify: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        wake_fd: int,
+        exports: dict[str, tuple[int, int]],
+        notify: Callable[[dict[str, Any]], None],
+    ) -> None:
         """`exports`: by name, the volume's number and size in bytes."""
         self.recorder = Recorder(window, wake_fd)
         self.exports = exports

@@ -1,5 +1,4 @@
-"""A view: one volume at one checkpoint, read-only, nothing copied: the base image, and above it the journal up to
-there.
+"""A view: one volume at one checkpoint, read-only, nothing copied: the base image under the journal up to there.
 
 `extents` knows geometry only; `mapping` builds a volume's map from the journal's indexes; `volume` reads through it;
 `export` writes an image; `python -m farshore.datapath.view` serves one over NBD until SIGTERM.
