@@ -41,7 +41,7 @@ class BlockGraph:
         while len(found) < 256:
             edges = self.children.get(found[-1], {})
             lower = edges.get("backing")
-            if lower is None and len(edges) == 1 and self.children.get(edges.get("file", ""), {}):
+            if lower is None and self.children.get(edges.get("file", "")):
                 lower = edges["file"]  # a filter, as a backup puts one over the disk; an image's file has no children
             if lower is None:
                 return found
@@ -68,7 +68,7 @@ class BlockGraph:
 
 
 async def read_graph(monitor: Monitor) -> BlockGraph:
-    """Ask QEMU for all nodes. (x-debug-query-block-graph is the only command that tells edges before QEMU 10.1.)"""
+    """Ask QEMU for all nodes; before QEMU 10.1 x-debug-query-block-graph alone tells who stands on whom."""
     edges = await monitor.run("x-debug-query-block-graph")
     nodes = await monitor.run("query-named-block-nodes", {"flat": True})
     by_id: dict[int, str] = {node["id"]: node["name"] for node in edges["nodes"] if node["type"] == "block-driver"}

@@ -159,7 +159,7 @@ class BlockLayerVm:
     def _on_event(self, event: Event) -> None:
         name, data = event["event"], event.get("data", {})
         for disk in self._tapped():
-            reason = _reason_of_loss(name, data, disk)
+            reason = reason_of_loss(name, data, disk)
             if reason is not None:
                 self._lose(disk, reason)
 
@@ -179,7 +179,7 @@ class BlockLayerVm:
             self.on_lost(disk.disk_id, reason)
 
 
-def _reason_of_loss(name: str, data: Event, disk: TappedDisk) -> str | None:
+def reason_of_loss(name: str, data: Event, disk: TappedDisk) -> str | None:
     """Why this event means that writes to the disk may pass its tap by; None if it does not."""
     about_job = data.get("device") == disk.job
     if about_job and name == "BLOCK_JOB_ERROR":

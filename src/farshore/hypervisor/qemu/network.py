@@ -2,7 +2,8 @@
 
 Of the interfaces that name the same network in one scope, the first one's QEMU is the middle: it has a hub, with a port
 for its own interface and one for each other member. A member that joins later is plugged into a running middle. VMs of
-two scopes share no socket, so an isolated test network cannot reach a protected one.
+two scopes share no socket, so an isolated test network cannot reach a protected one. (A middle that is paused forwards
+nothing: QEMU delivers no packets then.)
 
 The roster of a network, `<digest>.json` in the scope, says which interface has which place: a VM that is started again
 gets its old one.
@@ -76,12 +77,12 @@ class Network:
 
     def port(self, place: int) -> dict[str, Any]:
         """The middle's connection to a member, for `netdev_add`."""
-        return {"type": "dgram", "id": f"{self.digest}-d{place}", **self._ends(place, "c", "m")}
+        return {"type": "dgram", "id": f"net-{self.digest}-d{place}", **self._ends(place, "c", "m")}
 
     def hub_port(self, place: int) -> dict[str, Any]:
         """What puts that connection on the middle's hub."""
         hub = int(self.digest[:6], 16)
-        return {"type": "hubport", "id": f"{self.digest}-h{place}", "hubid": hub, "netdev": f"{self.digest}-d{place}"}
+        return {"type": "hubport", "id": f"net-{self.digest}-h{place}", "hubid": hub, "netdev": f"net-{self.digest}-d{place}"}
 
     def netdevs(self, member: Member) -> list[dict[str, Any]]:
         """What the member's QEMU needs; the first is the interface's own."""
@@ -149,7 +150,7 @@ def leave(record: StartRecord, is_live: Callable[[str], bool]) -> None:
 
 
 def netdev_option(netdev: dict[str, Any]) -> str:
-    """A netdev as `-netdev` takes it (QEMU 7.2 takes JSON too, but not the same in every version)."""
+    """A netdev as `-netdev` takes it."""
     return ",".join(_options(netdev, ""))
 
 
