@@ -1,7 +1,7 @@
 """The watcher's process: `python -m farshore.appliance DIR`.
 
-It beats on the board of the site's process (environment FARSHORE_BOARD_FD; by itself it makes its own), has a watchdog thread
-that waits for nothing else, and ends its carriers when it ends.
+It beats on the board of the site's process (environment FARSHORE_BOARD_FD; by itself it makes its own), has a
+watchdog thread that waits for nothing else, and ends its carriers when it ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from farshore.appliance.road import Surroundings
 from farshore.appliance.watchdog import WATCHER_SLOT, Watchdog
 from farshore.datapath.tap.heartbeat import KIND_TAP, KIND_WATCHER, SLOT_COUNT, Board
 from farshore.errors import FarshoreError
-from farshore.hypervisor.qemu.accelerator import choose_accelerator
 from farshore.hypervisor.registry import Hypervisors
 from farshore.identity import server_context
 from farshore.model.rundir import make_run_directory
@@ -30,7 +29,8 @@ from farshore.model.site import SiteConfig
 
 def say(message: str) -> None:
     """A line in the watcher's log."""
-    print(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {message}", flush=True)
+    sys.stdout.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {message}\n")
+    sys.stdout.flush()
 
 
 def surroundings(folder: Path, config: SiteConfig, board_fd: int) -> Surroundings:
@@ -60,9 +60,7 @@ async def run(folder: Path) -> int:
     loop = asyncio.get_running_loop()
     watchdog = Watchdog(around.board, say)
     watchdog.start()
-    appliance = Appliance(
-        config, around, Hypervisors(folder, around.run_folder, choose_accelerator(config.settings.accelerator))
-    )
+    appliance = Appliance(config, around, Hypervisors(folder, around.run_folder, "tcg"))
     port = AppliancePort(appliance, server_context(folder / "identity", require_client=True), say)
     port.listen(config.host, config.appliance_port)
     ending = asyncio.Event()

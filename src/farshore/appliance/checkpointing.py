@@ -1,8 +1,9 @@
 """The turns of a protected VPG: cut a marker, vouch for it, rotate the bitmaps, let go of what the other site has.
 
-A marker counts only with the vouch: after the cut every mirror job was asked for, was there, was the same, and no error had come
-before the answer. A bitmap generation is let go only when the other site has acknowledged all that the tap had at the start
-of the generation after the next one, and a vouch came after that start: until then, old ones are merged into `unshipped`.
+A marker counts only with the vouch: after the cut every mirror job was asked for, was there, was the same, and no
+error had come before the answer. A bitmap generation is let go only when the other site has acknowledged all that the
+tap had at the start of the generation after the next one, and a vouch came after that start: until then, old ones are
+merged into `unshipped`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Checkpointing:
             await self.road.ask_tap("void", marker_id=marker_id, reason=reason)
         except FarshoreError as error:
             raise Conflict(
-                f"{reason} The marker could not be made void: {error.fact}", "It has no vouch, so it does not count."
+                f"{reason} It could not be made void: {error.fact}", "It has no vouch, so it does not count."
             ) from error
 
     async def _rotate(self) -> None:

@@ -1,7 +1,7 @@
 """An appliance's client: how managers reach a host, over mutual TLS.
 
-Every call is safe to repeat. Raises what the appliance raises, or Unavailable when it does not answer in time; then it is not known
-whether the call took effect, and repeating it is the way to find out.
+Every call is safe to repeat. Raises what the appliance raises, or Unavailable when it does not answer in time; then
+it is not known whether the call took effect, and repeating it is the way to find out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an appliance knows of a VPG's protection across its own restarts: small, fsynced, beside the spec.
 
-`synced` says of which process of a VM (`instance`) the other site's journal (`journal_id`) holds everything but what the bitmaps
-in that process count. It is written only after a checkpoint that holds the sync was acknowledged.
+`synced` says of which process of a VM (`instance`) the other site's journal (`journal_id`) holds everything but what
+the bitmaps in that process count. It is written only after a checkpoint that holds the sync was acknowledged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The journal of one VPG at its recovery site: a carrier that receives, keeps and promotes; started again when it dies or hangs."""
+"""The journal of one VPG at its recovery site: a carrier that is started again when it dies or hangs."""
 
 from __future__ import annotations
 

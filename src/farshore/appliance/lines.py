@@ -59,6 +59,10 @@ class LineChannel:
         finally:
             self._waiting.pop(identifier, None)
 
+    def forget_end(self) -> None:
+        """Do not call `on_end`: the end is wanted."""
+        self._on_end = None
+
     async def close(self) -> None:
         """End the connection."""
         self._writer.close()

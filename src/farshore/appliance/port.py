@@ -1,7 +1,7 @@
 """The appliance's one TCP port: the first line, in clear, says whether a manager or another site's sender calls.
 
-A stream's connection is handed to its VPG's journal as it is, before TLS. A control connection does TLS here, must show this site's
-own certificate, and then speaks JSON lines (`lines`).
+A stream's connection is handed to its VPG's journal as it is, before TLS. A control connection does TLS here, must
+show this site's own certificate, and then speaks JSON lines (`lines`).
 """
 
 from __future__ import annotations

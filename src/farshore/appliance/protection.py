@@ -4,9 +4,9 @@
         ^                                   |
         +---------- interrupted <-----------+        (also from attaching and syncing)
 
-A round goes from attaching to the first break. A break is: a disk left the stream, the tap or a VM's process ended, the window
-is full. After it nothing is cut until all disks are attached and synced again; the dirty bitmaps hold what the stream
-missed. `stopped` is the end (by order); refused links and waiting are told in `reason`.
+A round goes from attaching to the first break. A break is: a disk left the stream, the tap or a VM's process ended,
+the window is full. After it nothing is cut until all disks are attached and synced again; the dirty bitmaps hold what
+the stream missed. `stopped` is the end (by order); refused links and waiting are told in `reason`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class VpgProtection:
 
     def status(self) -> dict[str, Any]:
         """What is happening (see the contract of protection_status in client.py)."""
-        window = self.road._window
+        window = self.road.window if self.road.has_window else None
         return {
             "vpg_id": self.spec.vpg_id,
             "state": self.state,

@@ -1,7 +1,7 @@
 """Recovered VMs of an operation: started on scratch over views, on a network of their own; removed without a trace.
 
-What was started is kept in `appliance/recovered/<operation>.json`, written before the first start, so that a removal after any
-kill finds all of it.
+What was started is kept in `appliance/recovered/<operation>.json`, written before the first start, so that a removal
+after any kill finds all of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RecoveredVms:
     async def start(
         self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
     ) -> list[dict[str, Any]]:
-        """Start the VMs; `views`: by vm and disk identifier the socket and export of the view. All or none; again is the same."""
+        """Start the VMs, all or none; `views`: by VM and disk the view's socket and export. Again is the same."""
         network = self._network(operation)
         requests = [self._request(operation, label, VmDefinition.model_validate(d), views) for d in definitions]
         record = {"vms": [{"vm_id": r.definition.id, "name": r.definition.name} for r in requests], "label": label}

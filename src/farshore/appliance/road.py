@@ -1,6 +1,7 @@
 """The carriers of one protected VPG: window, tap and sender; started, watched, and started again when they die.
 
-The window (shared memory) is this process's: tap and sender may come and go on it. A new window is a new session of the stream.
+The window (shared memory) is this process's: tap and sender may come and go on it. A new window is a new session of
+the stream.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class Road:
         """The shared memory of the present session."""
         assert self._window is not None
         return self._window
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the session's memory is there."""
+        return self._window is not None
 
     @property
     def short(self) -> str:
@@ -211,7 +217,7 @@ class Road:
     async def stop_tap(self) -> None:
         """End the tap for good; its slot is given back."""
         if self.tap is not None:
-            self.tap.channel._on_end = None
+            self.tap.channel.forget_end()
             await self.tap.stop()
             self.tap = None
         if self._slot:

@@ -71,7 +71,8 @@ class SyncRun:
                 env=carrier_environment(),
                 start_new_session=True,
             )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             order = {"tap": str(self.tap_sync_socket), "volumes": self.volumes}
             process.stdin.write(json.dumps(order).encode() + b"\n")

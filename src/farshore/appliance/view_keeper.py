@@ -1,7 +1,7 @@
 """Views that stay open: one process a volume, which outlives this one, and is started again when it dies or hangs.
 
-What is open is kept in `appliance/views/<operation>.json`, written before the first view is started. A recovered VM's disk waits for
-its view (QEMU reconnects), so a view's death is a short stall there.
+What is open is kept in `appliance/views/<operation>.json`, written before the first view is started. A recovered VM's
+disk waits for its view (QEMU reconnects), so a view's death is a short stall there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The watcher's watchdog: a thread that waits for nothing else; it beats for the process and kills taps that are late.
 
-A tap that hangs stalls its guests, so it is killed after TAP_SECONDS_MAX (its own kernel timer does the same after 1.5 s). When the
-watcher's loop itself has not turned for LOOP_SECONDS_MAX, the process ends: it is started again, its taps end with it.
+A tap that hangs stalls its guests, so it is killed after TAP_SECONDS_MAX (its own kernel timer does the same after
+1.5 s). When the watcher's loop itself has not turned for LOOP_SECONDS_MAX, the process ends: it is started again, its
+taps end with it.
 """
 
 from __future__ import annotations

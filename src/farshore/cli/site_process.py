@@ -1,7 +1,7 @@
-"""The site's process, `farshore site run`: starts manager and watcher, starts them again when they die, kills what is late.
+"""The site's process, `farshore site run`: keeps manager and watcher running, and kills what is late.
 
-Its loop does nothing but look at heartbeats in shared memory and at its two children, so that a stopped or hanging watcher, or a tap
-whose watcher is gone, is killed within 2 s whatever else hangs.
+Its loop does nothing but look at heartbeats in shared memory and at its two children, so that a stopped or hanging
+watcher, or a tap whose watcher is gone, is killed within 2 s whatever else hangs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Child:
             code = self.process.returncode
             if now - self._started_at > CALM_SECONDS:
                 self._pause = PAUSE_SECONDS_FIRST
-            said = f"the {self.name} ended with {code}; it is started again in {self._pause:.1f} s (see log/{self.name}.log)"
+            said = f"the {self.name} ended with {code}; again in {self._pause:.1f} s (see log/{self.name}.log)"
             self._start_at = now + self._pause
             self._pause = min(2 * self._pause, PAUSE_SECONDS_MAX)
             self.process = None
@@ -127,7 +127,7 @@ def run_site(folder: Path) -> int:
         ]
         ending: list[int] = []
 
-        def end(number: int, frame: FrameType | None) -> None:
+        def end(number: int, _: FrameType | None) -> None:
             ending.append(number)
 
         for number in (signal.SIGTERM, signal.SIGINT):

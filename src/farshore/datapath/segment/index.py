@@ -1,7 +1,8 @@
 """The index: one entry a record, in stream order, made with numpy from the requests as they lie in the body.
 
-The body holds NBD requests (28 bytes each, big-endian, NBD protocol "Simple request") followed by their payloads. Beside NBD's own
-commands the tap writes two of ours, for sync data, and turns what was cancelled into a flush, which is not indexed.
+The body holds NBD requests (28 bytes each, big-endian, NBD protocol "Simple request") followed by their payloads.
+Beside NBD's own commands the tap writes two of ours, for sync data, and turns what was cancelled into a flush, which
+is not indexed.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ RECORD = np.dtype(
         ("time_us", "<u4"),
     ]
 )
-"""offset and length in bytes on the volume; position of the payload in the raw body; time after the segment's first_ns."""
+"""offset and length in bytes on the volume; position of the payload in the raw body; time after first_ns."""
 
 RUN = np.dtype([("position", "<u4"), ("volume", "<u4"), ("time_ns", "<u8")])
 """One received batch of a connection: where it begins in the body, whose it is, when it came (Unix nanoseconds)."""
@@ -67,7 +68,7 @@ def build_index(
 ) -> npt.NDArray[np.void]:
     """The index (dtype RECORD) of a raw body.
 
-    `positions`: where each request begins, in stream order of arrival, ascending; `runs` (dtype RUN), ascending by position.
+    `positions`: where each request begins, in order of arrival, ascending; `runs` (dtype RUN), ascending by position.
     """
     count = len(positions)
     if not count:

@@ -72,7 +72,7 @@ def seal(
 
 
 def parse_payload(header: SegmentHeader, payload: bytes | bytearray | memoryview) -> Segment:
-    """The segment whose header was read and whose payload this is. Raises DamagedSegment when a checksum does not match."""
+    """The segment of a header and its payload. Raises DamagedSegment when the checksum does not match."""
     view = memoryview(payload)
     if len(view) != header.payload_bytes:
         raise DamagedSegment(f"A segment's payload has {len(view)} of {header.payload_bytes} bytes.")

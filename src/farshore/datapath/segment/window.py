@@ -1,11 +1,10 @@
 """The window: shared memory between tap and sender, with every segment that the other site has not acknowledged.
 
-Always true:
-1. The tap alone allocates and publishes; the sender alone acknowledges; neither waits for the other.
-2. Segments are published in order, numbered from 1 without a gap; a number is the segment's sequence in the session.
-3. A published segment is never changed, and its memory is used again only after it was acknowledged.
-4. `published` is stored after the segment's bytes and descriptor; `acknowledged` never passes `published`.
-5. It lives in a memfd that the watcher holds: tap or sender may die and be started again on it, nothing sealed is lost.
+Always true: 1. The tap alone allocates and publishes; the sender alone acknowledges; neither waits for the other. 2.
+Segments are published in order, numbered from 1 without a gap; a number is the segment's sequence in the session. 3.
+A published segment is never changed, and its memory is used again only after it was acknowledged. 4. `published` is
+stored after the segment's bytes and descriptor; `acknowledged` never passes `published`. 5. It lives in a memfd that
+the watcher holds: tap or sender may die and be started again on it, nothing sealed is lost.
 
 Layout: a control page of u64 (`_FIELDS`), a ring of descriptors, a ring of regions. A region is contiguous:
 body | positions (u32 each) | runs (dtype RUN) | control records (JSON). The ring of regions wraps at its end.
@@ -77,7 +76,7 @@ def region_bytes(body_bytes: int, record_count: int, run_count: int, control_byt
 
 
 class Window:
-    """The shared memory, as tap, sender and watcher see it. Made once by the watcher, mapped by the others by its descriptor."""
+    """The shared memory as tap, sender and watcher see it: made by the watcher, mapped by the others."""
 
     def __init__(self, fd: int) -> None:
         """Map the memfd `fd`; it stays the caller's."""

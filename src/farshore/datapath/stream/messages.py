@@ -1,14 +1,15 @@
-"""What sender and receiver say, over TLS 1.3 with certificates of both sides, after one line in clear that names the VPG.
+r"""What sender and receiver say: TLS 1.3, certificates of both sides, after one line in clear that names the VPG.
 
-    sender    FARSHORE/1 stream <vpg>\\n      in clear: the watcher hands the connection to that VPG's journal by it
+    sender    FARSHORE/1 stream <vpg>\n      in clear: the watcher hands the connection to that VPG's journal by it
               -- TLS --
-    sender    HELLO    {"vpg", "epoch", "session", "first_sequence", "site_id"}\\n
-    receiver  WELCOME  {"ok": true, "durable_sequence", "epoch"}\\n   or {"ok": false, "code", "fact", "remedy", "epoch"}\\n and close
-    sender    segments, back to back, from durable_sequence + 1 on; a PING when it has had nothing to send for a second
+    sender    HELLO    {"vpg", "epoch", "session", "first_sequence", "site_id"}\n
+    receiver  WELCOME  {"ok": true, "durable_sequence", "epoch", "journal_id"}\n
+              or {"ok": false, "code", "fact", "remedy", "epoch"}\n and close
+    sender    segments, back to back, from durable_sequence + 1 on; a PING after a second without any
     receiver  16-byte frames: ACKD n (everything up to n is durable), PONG, NACK code n (segment n is refused), then close
 
-In flight: as many segments as the window holds. After an ACKD the sender may forget up to n. Silence of SILENCE_SECONDS on either
-side is a broken link. What is not understood closes the connection.
+In flight: as many segments as the window holds. After an ACKD the sender may forget up to n. Silence of
+SILENCE_SECONDS on either side is a broken link. What is not understood closes the connection.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sender: takes published segments from the window, seals them, sends them, and frees what was acknowledged.
 
-One thread does all on one TLS connection (OpenSSL's objects are not safe for two). A broken link is tried again with a pause that
-doubles from 0.1 to 2 s; the window holds what was not acknowledged, so nothing is lost while it has room.
-A refusal is told to the watcher, which decides; the sender goes on asking every `REFUSED_PAUSE_SECONDS`.
+One thread does all on one TLS connection (OpenSSL's objects are not safe for two). A broken link is tried again with
+a pause that doubles from 0.1 to 2 s; the window holds what was not acknowledged, so nothing is lost while it has
+room. A refusal is told to the watcher, which decides; the sender goes on asking every `REFUSED_PAUSE_SECONDS`.
 """
 
 from __future__ import annotations

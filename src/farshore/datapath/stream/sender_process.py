@@ -1,6 +1,7 @@
-"""The sender's process: `python -m farshore.datapath.stream.sender_process`, started by the watcher; ends when the watcher does.
+"""The sender's process, `python -m farshore.datapath.stream.sender_process`: ends when the watcher does.
 
-Control (JSON lines on a socketpair): the watcher asks `status` and gets the link's state; changes of the link are told as events.
+Control (JSON lines on a socketpair): the watcher asks `status` and gets the link's state; changes of the link are
+told as events.
 """
 
 from __future__ import annotations

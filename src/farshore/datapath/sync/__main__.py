@@ -1,4 +1,4 @@
-"""The sync reader's process: `python -m farshore.datapath.sync`; its order is one line of JSON on stdin, its progress lines on stdout.
+"""The sync reader's process, `python -m farshore.datapath.sync`: its order on stdin, progress lines on stdout.
 
 It ends when stdin closes, which is when the watcher does.
 """
@@ -23,7 +23,8 @@ def _end_with_the_watcher() -> None:
 
 def tell(progress: dict[str, Any]) -> None:
     """A line of progress."""
-    print(json.dumps(progress), flush=True)
+    sys.stdout.write(json.dumps(progress) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
     try:
         Reader(Places(order["tap"]), tell).run(volumes)
     except (FarshoreError, OSError) as error:
-        print(f"{error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """The sync reader: for each extent, take a place in the stream, read, fill the place.
 
-Extents that the export calls zero are sent as zero records; that is looked at again after the place was taken, since only then
-does a later write stand behind it.
+Extents that the export calls zero are sent as zero records; that is looked at again after the place was taken, since
+only then does a later write stand behind it.
 """
 
 from __future__ import annotations

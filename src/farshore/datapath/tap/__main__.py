@@ -1,7 +1,7 @@
 """The tap's process: `python -m farshore.datapath.tap`, started by the watcher with its shared memory and sockets.
 
-It ends when the watcher does (its control socket closes), when its loop hangs (a kernel timer that the loop re-arms), and on
-SIGTERM. It opens no file after its start.
+It ends when the watcher does (its control socket closes), when its loop hangs (a kernel timer that the loop re-arms),
+and on SIGTERM. It opens no file after its start.
 """
 
 from __future__ import annotations

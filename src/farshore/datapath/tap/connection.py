@@ -1,10 +1,10 @@
 """A guest disk's connection: QEMU's mirror job writes here (NBD, fixed newstyle, simple replies).
 
-Dialogue: handshake (nbd.handshake), then requests. WRITE, WRITE_ZEROES and TRIM are recorded and answered at once; FLUSH is answered;
-READ and all else gets EINVAL and is counted (a tap that offers minimum block size 1 is never read from). What arrives is received
-straight into the current segment; a payload that is not whole yet keeps its place as a hole, later records go behind it.
-At close a hole becomes a flush: its write was never answered. At garbage: the connection is dropped.
-Measured by benchmarks/tap_direct.
+Dialogue: handshake (nbd.handshake), then requests. WRITE, WRITE_ZEROES and TRIM are recorded and answered at once;
+FLUSH is answered; READ and all else gets EINVAL and is counted (a tap that offers minimum block size 1 is never read
+from). What arrives is received straight into the current segment; a payload that is not whole yet keeps its place as
+a hole, later records go behind it. At close a hole becomes a flush: its write was never answered. At garbage: the
+connection is dropped. Measured by benchmarks/tap_direct.
 """
 
 from __future__ import annotations
@@ -42,9 +42,17 @@ class Owner(Protocol):
 
     nbd_exports: dict[str, Export]
 
-    def volume_of(self, name: str) -> int: ...
-    def opened(self, connection: GuestConnection) -> None: ...
-    def closed(self, connection: GuestConnection, reason: str) -> None: ...
+    def volume_of(self, name: str) -> int:
+        """The volume's number behind an export."""
+        ...
+
+    def opened(self, connection: GuestConnection) -> None:
+        """The handshake is done."""
+        ...
+
+    def closed(self, connection: GuestConnection, reason: str) -> None:
+        """The connection is gone."""
+        ...
 
 
 class GuestConnection(asyncio.BufferedProtocol):

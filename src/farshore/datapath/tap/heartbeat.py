@@ -1,8 +1,8 @@
 """Heartbeats in shared memory: how a killer in another process sees that a loop hangs or a process was stopped.
 
-The site's process makes the board (a memfd); the watcher and the taps write their slot; the watcher's watchdog thread and the
-site's process each kill what is late. A slot: pid, start time of the process (from /proc, so that a reused pid is not hit),
-time of the last beat (CLOCK_MONOTONIC, nanoseconds), kind.
+The site's process makes the board (a memfd); the watcher and the taps write their slot; the watcher's watchdog thread
+and the site's process each kill what is late. A slot: pid, start time of the process (from /proc, so that a reused
+pid is not hit), time of the last beat (CLOCK_MONOTONIC, nanoseconds), kind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one ordered record of a VPG's writes on this host: the current segment, and those that wait for their last payload.
+"""The one ordered record of a VPG's writes on this host: the current segment, and those that wait for a payload.
 
-Always true: records are in the order in which they were appended; segments are published in order, each once no payload in
-it is missing; `first_kept` is the oldest region that is in use here.
+Always true: records are in the order in which they were appended; segments are published in order, each once no
+payload in it is missing; `first_kept` is the oldest region that is in use here.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Recorder:
         return filling.number or self._next_number
 
     def add_control(self, *records: Control) -> bool:
-        """Put control records behind all that was appended so far, and close the segment. False: no room, nothing was put."""
+        """Put control records behind all that was appended, and close the segment. False: no room, nothing was put."""
         size = len(json.dumps(records))
         if size > CONTROL_BYTES_MAX // 2:
             raise ValueError(f"control records of {size} bytes do not fit into a segment")

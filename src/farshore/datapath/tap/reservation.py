@@ -1,13 +1,13 @@
 """The sync reader's connection: it reserves a place in the stream, reads the disk, then fills the place.
 
-A read that begins after its place was taken holds everything that stands before the place, and whatever the guest writes
-meanwhile stands behind it: applied in order the newer always wins. So no range has ever to be cut out.
+A read that begins after its place was taken holds everything that stands before the place, and whatever the guest
+writes meanwhile stands behind it: applied in order the newer always wins. So no range has ever to be cut out.
 
 Dialogue (little-endian): reader -> tap  RESERVE `<4sBxHIQ` (b"RSRV", kind 1 data | 2 zero, volume, length, offset);
-tap -> reader `<4sQ` (b"GO..", 0) once more than half of the window is free; reader -> tap `<I`: 1 fill | 0 cancel, and after a 1 for data
-the payload; tap -> reader `<4sQ` (b"DONE", sequence of the segment that holds it). One reservation at a time.
-At close an unfilled place becomes a flush. A place that stays open holds up sealing, so the tap drops a reader that
-takes longer than `RESERVATION_SECONDS_MAX`.
+tap -> reader `<4sQ` (b"GO..", 0) once more than half of the window is free; reader -> tap `<I`: 1 fill | 0 cancel,
+and after a 1 for data the payload; tap -> reader `<4sQ` (b"DONE", sequence of the segment that holds it). One
+reservation at a time. At close an unfilled place becomes a flush. A place that stays open holds up sealing, so the
+tap drops a reader that takes longer than `RESERVATION_SECONDS_MAX`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tap as a whole: its exports, its connections, whether the stream is intact, and what the watcher may ask.
 
-Intact means: since the watcher's word `begin`, every export has had its one connection, and none has hung up. While it is not,
-nothing is cut. The watcher says `begin` after all disks were attached.
+Intact means: since the watcher's word `begin`, every export has had its one connection, and none has hung up. While
+it is not, nothing is cut. The watcher says `begin` after all disks were attached.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Station:
         return self.status()
 
     def cut(self, marker: dict[str, Any]) -> dict[str, Any]:
-        """Cut a marker behind all that was answered so far; once per identifier. Raises Conflict when the stream is not intact."""
+        """Cut a marker behind all that was answered so far. Raises Conflict when the stream is not intact."""
         marker_id = str(marker["id"])
         if marker_id in self.marker_ids:
             raise Conflict(f"Marker {marker_id} was cut already.")
@@ -203,7 +203,7 @@ async def serve(station: Station, guest_socket: str, sync_socket: str) -> list[a
     loop = asyncio.get_running_loop()
 
     def reader() -> ReservationConnection:
-        connection = ReservationConnection(station.recorder, {n: size for n, size in station.exports.values()})
+        connection = ReservationConnection(station.recorder, dict(station.exports.values()))
         station.reservations.add(connection)
         station.reservations = {r for r in station.reservations if r is connection or r.is_open()}
         return connection
