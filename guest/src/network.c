@@ -1,0 +1,89 @@
+#define _GNU_SOURCE
+#include "network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "speech.h"
+
+#define PORT 7700
+#define BOOTS_REMEMBERED 256
+
+struct message {
+    char magic[8];              /* "FARCHAIN" */
+    uint32_t vm, disks;
+    unsigned char boot[BOOT_BYTES];
+    uint64_t tops[DISKS_MAX];
+};
+
+void network_open(struct network *n, const struct settings *settings)
+{
+    memset(n, 0, sizeof *n);
+    n->settings = settings;
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    int yes = 1;
+    n->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (n->socket < 0 || setsockopt(n->socket, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes) ||
+        bind(n->socket, (struct sockaddr *)&here, sizeof here))
+        fail("failed network %s", strerror(errno));
+}
+
+void network_announce(struct network *n, const uint64_t *tops)
+{
+    struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    struct message m = {.magic = "FARCHAIN", .vm = (uint32_t)n->settings->vm, .disks = (uint32_t)n->settings->disks};
+    all.sin_addr.s_addr = htonl(0x0A4D00FF); /* 10.77.0.255 */
+    memcpy(m.boot, n->settings->boot, BOOT_BYTES);
+    memcpy(m.tops, tops, sizeof(uint64_t) * (size_t)n->settings->disks);
+    /* Lost is lost: it is told again until the chain goes on. */
+    (void)!sendto(n->socket, &m, sizeof m, 0, (struct sockaddr *)&all, sizeof all);
+}
+
+/* True the first time that this boot id is heard. */
+static bool is_new(const unsigned char boot[BOOT_BYTES])
+{
+    static unsigned char boots[BOOTS_REMEMBERED][BOOT_BYTES];
+    static int count;
+    for (int i = 0; i < count; i++)
+        if (!memcmp(boots[i], boot, BOOT_BYTES))
+            return false;
+    if (count < BOOTS_REMEMBERED)
+        memcpy(boots[count++], boot, BOOT_BYTES);
+    return true;
+}
+
+static void take_in(struct network *n, const struct message *m)
+{
+    if (memcmp(m->magic, "FARCHAIN", 8) || !memcmp(m->boot, n->settings->boot, BOOT_BYTES))
+        return; /* not ours, or our own broadcast come back */
+    if (is_new(m->boot))
+        say("heard boot=%s vm=%u", boot_text(m->boot), m->vm);
+    if (m->vm < 1 || m->vm > (uint32_t)n->settings->vms || m->vm == (uint32_t)n->settings->vm ||
+        m->disks != (uint32_t)n->settings->disks)
+        return;
+    struct place *place = &n->places[m->vm];
+    bool other_boot = !place->heard || memcmp(place->boot, m->boot, BOOT_BYTES);
+    place->heard = true;
+    memcpy(place->boot, m->boot, BOOT_BYTES);
+    for (int i = 0; i < n->settings->disks; i++)
+        if (other_boot || m->tops[i] > place->tops[i])
+            place->tops[i] = m->tops[i];
+}
+
+bool network_listen(struct network *n, int wait_ms)
+{
+    struct pollfd watch = {.fd = n->socket, .events = POLLIN};
+    struct message m;
+    bool came = false;
+    if (wait_ms && poll(&watch, 1, wait_ms) <= 0)
+        return false;
+    while (recv(n->socket, &m, sizeof m, 0) == (ssize_t)sizeof m) {
+        take_in(n, &m);
+        came = true;
+    }
+    return came;
+}
