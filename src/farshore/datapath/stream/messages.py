@@ -10,6 +10,10 @@ r"""What sender and receiver say: TLS 1.3, certificates of both sides, after one
 
 In flight: as many segments as the window holds. After an ACKD the sender may forget up to n. Silence of
 SILENCE_SECONDS on either side is a broken link. What is not understood closes the connection.
+
+`journal_id` is made once with a journal's folder: a sender that finds another one than before knows that its earlier
+data are not there, and begins anew. An end uses its TLS connection from one thread only (OpenSSL's objects are not safe
+for a reader and a writer at the same time): a thread that has made segments durable leaves the acknowledgement to it.
 """
 
 from __future__ import annotations
