@@ -68,8 +68,8 @@ def bring_up(wanted: Wanted, out: Output) -> Lab:
         raise
     except FarshoreError as error:
         stop_all(lab)
-        logs = f"Its logs stay in {lab.folder}; remove it with: farshore lab down"
-        raise type(error)(error.fact, f"{error.remedy} {logs}".strip()) from error
+        stays = "The lab's folder stays for a look; remove it with: farshore lab down"
+        raise type(error)(error.fact, f"{error.remedy} {stays}".strip()) from error
     except BaseException:
         stop_all(lab)
         raise
@@ -95,13 +95,9 @@ def stop_all(lab: Lab) -> None:
     _refuse_mounts(lab.folder)
     with suppress(Unavailable):  # a link that is not there needs no stop; one that hangs is ended below
         ask_link(link_socket(lab), "stop")
-    from farshore.lab.vms import stop_vms
-
     for site in lab.sites:
         folder = lab.site_folder(site.name)
         if folder.exists():
-            stop_site(folder)
-            stop_vms(folder)
             stop_site(folder)
     _end_link(lab)
     remove_run_directory(lab.folder)

@@ -42,11 +42,16 @@ def make_site(folder: Path, name: str, address: SiteAddress) -> None:
 
 
 def start_site(folder: Path) -> None:
-    """Start the site's process, detached; one that runs already is left alone. Its words go to log/site.log."""
+    """Start the site's process, detached; one that runs already is left alone. Its words go to log/site.log.
+
+    Returns once the process can be found by its command line.
+    """
     if any(process.role == "site" for process in site_processes(folder)):
         return
     command = [sys.executable, "-m", "farshore", "site", "run", "--dir", os.fspath(folder)]
-    spawn_detached(command, folder / "log" / "site.log")
+    started = spawn_detached(command, folder / "log" / "site.log")
+    while started.poll() is None and not any(process.pid == started.pid for process in site_processes(folder)):
+        time.sleep(0.02)  # between fork and exec
 
 
 def spawn_detached(command: list[str], log: Path) -> subprocess.Popen[bytes]:
@@ -68,10 +73,11 @@ def _environment() -> Mapping[str, str]:
 
 
 def wait_for_site(folder: Path, timeout_seconds: float = START_SECONDS) -> dict[str, Any]:
-    """The site's own record, once its API answers. Raises Fault with the end of its log when it does not."""
+    """The site's own record, once its API answers. Raises Fault, with its log, when it does not or has ended."""
     access = Access.load(folder)
     deadline = time.monotonic() + timeout_seconds
     while True:
+        runs = any(process.role == "site" for process in site_processes(folder))
         try:
             with SiteClient(access) as api:
                 site: dict[str, Any] = api.get("/localsite")
@@ -79,12 +85,10 @@ def wait_for_site(folder: Path, timeout_seconds: float = START_SECONDS) -> dict[
         except NotSignedIn as error:
             raise Fault(f"Something else than this lab's site answers at {access.url}: {error.fact}", "") from error
         except Unavailable as error:
-            if time.monotonic() > deadline:
+            if not runs or time.monotonic() > deadline:
+                how = f"does not answer after {timeout_seconds:.0f} s: {error.fact}" if runs else "has ended."
                 tail = log_tail(folder / "log" / "site.log")
-                raise Fault(
-                    f"The site in {folder} does not answer after {timeout_seconds:.0f} s: {error.fact}\n{tail}",
-                    f"Its logs are in {folder / 'log'}.",
-                ) from error
+                raise Fault(f"The site in {folder} {how}\n{tail}", f"Its logs are in {folder / 'log'}.") from error
         time.sleep(0.1)
 
 

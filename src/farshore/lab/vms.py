@@ -58,18 +58,6 @@ def list_vms(site_folder: Path) -> list[VmSummary]:
     return asyncio.run(_hypervisors(site_folder).list_vms())
 
 
-def stop_vms(site_folder: Path) -> None:
-    """Stop every VM of the site by force. Raises Unavailable for one that cannot be stopped."""
-    hypervisors = _hypervisors(site_folder)
-
-    async def stop() -> None:
-        for vm in await hypervisors.list_vms():
-            if vm.hypervisor:
-                await hypervisors.stop_vm(vm.id, force=True)
-
-    asyncio.run(stop())
-
-
 def _hypervisors(site_folder: Path) -> Hypervisors:
     return Hypervisors(site_folder, make_run_directory(site_folder), accelerator(site_folder))
 
