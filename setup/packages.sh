@@ -9,10 +9,15 @@ installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = i
 
 missing=""
 reasons=""
+accounts=""
 while IFS='|' read -r package for why; do
     package=$(echo "$package" | tr -d ' ')
     for=$(echo "$for" | tr -d ' ')
     case $package in '#'* | '') continue ;; esac
+    if [ "$for" = account ]; then
+        getent group "$package" >/dev/null || accounts="$accounts$(printf '\n  %-16s %s' "$package" "${why# }")"
+        continue
+    fi
     [ "$for" = all ] || [ "$for" = "$purpose" ] || continue
     installed "$package" && continue
     missing="$missing $package"
@@ -21,6 +26,7 @@ done <setup/packages.txt
 [ -n "$missing" ] || exit 0
 
 say "these Debian packages are missing (nothing that is installed is removed, no service is started):$reasons"
+[ -z "$accounts" ] || say "accounts that Debian's packages may make with them:$accounts"
 if ! become_root; then
     fail "installing them needs root, and there is neither root nor sudo here. Nothing was done." \
         "Ask an administrator for: apt-get update && apt-get install -y --no-install-recommends$missing"

@@ -13,7 +13,8 @@ import pytest
 
 TOP = Path(__file__).parent.parent.parent
 REAL = ["sh", "grep", "tr", "awk", "tail", "rm", "mv", "chmod", "mkdir", "touch", "sleep", "cat", "env"]
-PACKAGES = [line.split("|")[0].strip() for line in (TOP / "setup/packages.txt").read_text().splitlines() if "|" in line]
+LINES = [line for line in (TOP / "setup/packages.txt").read_text().splitlines() if not line.startswith("#")]
+PACKAGES = [line.split("|")[0].strip() for line in LINES]
 
 Fake = Callable[[str, str], None]
 
@@ -57,10 +58,12 @@ def test_without_root_or_sudo_the_command_is_printed_and_nothing_done(machine: P
     """Each missing package has its reason, and the last line is what to give to an administrator."""
     fake("dpkg-query", "exit 1")
     fake("id", "echo 1000")
+    fake("getent", "exit 2")
     fake("apt-get", f"touch {machine}/apt-was-called")
     result = run(machine, "packages.sh")
     assert result.returncode == 1
     assert "qemu-system-x86  runs the guests" in result.stdout
+    assert "rdma             a system group" in result.stdout, "accounts are named"
     assert "apt-get update && apt-get install -y --no-install-recommends python3 " in result.stderr
     assert "Nothing was done" in result.stderr
     assert not (machine / "apt-was-called").exists()
@@ -69,6 +72,7 @@ def test_without_root_or_sudo_the_command_is_printed_and_nothing_done(machine: P
 
 def test_a_package_that_is_there_is_not_asked_for(machine: Path, fake: Fake) -> None:
     """Only what is missing is named; with nothing missing nothing is said."""
+    fake("getent", "")
     fake("dpkg-query", 'case "$*" in *cpio*) exit 1 ;; esac; echo installed')
     fake("id", "echo 1000")
     result = run(machine, "packages.sh")
@@ -79,6 +83,7 @@ def test_a_package_that_is_there_is_not_asked_for(machine: Path, fake: Fake) -> 
 
 def test_sudo_is_used_and_told_the_proxy(machine: Path, fake: Fake) -> None:
     """A user who has sudo gets the packages; sudo keeps no environment, so the proxy goes by name."""
+    fake("getent", "")
     fake("dpkg-query", 'case "$*" in *cpio*) exit 1 ;; esac; echo installed')
     fake("id", "echo 1000")
     fake("sudo", f'[ "$1" = -n ] || echo "$*" >{machine}/asked')
