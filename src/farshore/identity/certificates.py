@@ -178,7 +178,7 @@ def load_ca(pem: str) -> x509.Certificate:
         certificate.verify_directly_issued_by(certificate)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
-        raise BadInput(f"This is no CA certificate: {error or 'its signature is wrong'}.", remedy) from error
+        raise BadInput(f"This is no CA certificate: {str(error) or 'its signature is wrong'}.", remedy) from error
     if not constraints.ca or constraints.path_length != 0:
         raise BadInput("This certificate is not that of a site's CA.", remedy)
     return certificate

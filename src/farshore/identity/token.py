@@ -46,8 +46,8 @@ class PairingToken:
             token = cls(data["fingerprint"], data["secret"], data["expires"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput("This is not a pairing token.", _REMEDY) from error
-        whole = isinstance(token.fingerprint, str) and isinstance(token.secret, str) and type(token.expires) is int
-        if not whole or len(token.fingerprint) != 64 or len(token.secret) < 32:
+        kinds = tuple(type(member) for member in (token.fingerprint, token.secret, token.expires))
+        if kinds != (str, str, int) or len(token.fingerprint) != 64 or len(token.secret) < 32:
             raise BadInput("This pairing token is not whole.", _REMEDY)
         return token
 

@@ -1,0 +1,53 @@
+"""Delete a VPG: stop the taps, remove the journal, forget the rows. Runs at the owner; with force at either site.
+
+Without force the other site must answer before anything is touched. With force this site's half goes at once, and the
+other site is told as soon as it answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farshore.errors import FarshoreError
+from farshore.operations.engine import workflow
+from farshore.operations.steps.begin_protection import begin_protection, stop_protection
+from farshore.operations.steps.close_tests import close_tests
+from farshore.operations.steps.finish_task import complete_task, fail_task, read_order, show_progress
+from farshore.operations.steps.record_vpg import record_vpg, release_at_peer, release_here, release_row, tell_peer
+
+
+@workflow("remove_vpg")
+async def remove_vpg(task_id: str) -> None:
+    """Mark it, stop protection, remove the journal, forget it at both sites."""
+    _, order = await read_order(task_id)
+    vpg: dict[str, Any] = order["vpg"]
+    force: bool = order["force"]
+    try:
+        vpg = await record_vpg(vpg, "removing", vpg["version"] + 1)
+        if not force:
+            await stop_protection(vpg)
+        await close_tests(vpg["id"])
+        await show_progress(task_id, 50, "Removing this site's half.")
+        await release_here(vpg)
+    except FarshoreError as error:
+        await fail_task(task_id, f"{error} {await put_back(vpg, protected=not force)}")
+        return
+    await release_row(vpg)
+    note = "The VPG is gone at both sites."
+    try:
+        await release_at_peer(vpg)
+    except FarshoreError as error:
+        note = f"The VPG is gone here; the other site is told as soon as it answers: {error}"
+    await complete_task(task_id, note)
+
+
+async def put_back(vpg: dict[str, Any], *, protected: bool) -> str:
+    """Protect again as before; says how that went."""
+    try:
+        vpg = await record_vpg(vpg, "active", vpg["version"] + 1)
+        if protected:
+            await begin_protection(vpg)
+            await tell_peer(vpg, "active")
+    except FarshoreError as error:
+        return f"The VPG is still there, but may not be protected: {error}"
+    return "The VPG is as before."

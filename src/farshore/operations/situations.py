@@ -1,0 +1,52 @@
+"""What is so of a VPG at the moment, in the words of the table of actions (model/actions.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from farshore.errors import NotFound, Unavailable
+from farshore.model.actions import Situation
+from farshore.operations.engine import in_thread
+from farshore.site.failover_tests import OPEN_STATES
+from farshore.site.site import Site
+from farshore.site.vpgs import VpgRow
+
+ASK_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The situations, and what the appliances said; None: no answer."""
+
+    situations: frozenset[Situation]
+    protection: dict[str, Any] | None
+    newest_checkpoint: dict[str, Any] | None
+
+
+async def _ask(site: Site, site_id: str, name: str, **arguments: Any) -> Any:
+    try:
+        return await site.appliances.ask(site_id, name, seconds=ASK_SECONDS, **arguments)
+    except (Unavailable, NotFound):
+        return None
+
+
+async def stand(site: Site, row: VpgRow) -> Standing:
+    """Look at the VPG; answers within `ASK_SECONDS` whoever is silent, and leaves out what is not known then."""
+    vpg = row.vpg
+    protection, newest = await asyncio.gather(
+        _ask(site, vpg.protected_site_id, "protection_status", vpg_id=vpg.id),
+        _ask(site, vpg.recovery_site_id, "list_checkpoints", vpg_id=vpg.id, limit=1, newest_first=True),
+    )
+    tests = await in_thread(site.tests.of, vpg.id, *OPEN_STATES)
+    known = {
+        Situation.Creating: row.phase == "creating",
+        Situation.Deleting: row.phase == "removing",
+        Situation.NoVms: not vpg.vms,
+        Situation.NoCheckpoint: newest == [],
+        Situation.TestRunning: bool(tests),
+        Situation.Syncing: protection is not None and protection["state"] == "syncing",
+    }
+    situations = frozenset(situation for situation, holds in known.items() if holds)
+    return Standing(situations, protection, newest[0] if newest else None)

@@ -1,0 +1,108 @@
+"""What another site's manager may ask of this one, beside orders and tasks (which operations/ answers).
+
+Every call names the calling site by its certificate; it may touch only VPGs that are between it and this site.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from farshore.errors import NotPermitted
+from farshore.model.vpg import Vpg
+from farshore.site.pairing import describe, described_peer
+from farshore.site.peer_server import Call
+from farshore.site.release import release_half
+from farshore.site.site import Site
+from farshore.site.vpgs import VpgRow
+
+APPLIANCE_CALLS = {
+    "protect_vpg",
+    "stop_protecting",
+    "cut_checkpoint",
+    "protection_status",
+    "journal_status",
+    "list_checkpoints",
+    "find_marker",
+    "definitions_at",
+}
+"""Calls about one VPG that a peer may have this site's appliance carry out."""
+OPEN_APPLIANCE_CALLS = {"list_vms", "vm_definition"}
+"""Calls about the inventory, which a paired site may read."""
+
+
+class PeerCalls:
+    """The calls, for the peer server."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def calls(self) -> dict[str, Call]:
+        """All calls by name."""
+        return {
+            "hello": self.hello,
+            "leave": self.leave,
+            "appliance": self.appliance,
+            "put_vpg": self.put_vpg,
+            "exchange_rows": self.exchange_rows,
+            "release_vpg": self.release_vpg,
+        }
+
+    def _check(self, caller: str, vpg: Vpg) -> None:
+        if {caller, self._site.id} != {vpg.protected_site_id, vpg.recovery_site_id}:
+            raise NotPermitted(f"VPG {vpg.id} is not between site {caller} and this one.", "")
+
+    async def hello(self, caller: str, arguments: dict[str, Any]) -> dict[str, str]:
+        """Somebody is there: take over its name and addresses, and say ours."""
+        peer = await asyncio.to_thread(self._site.peers.get, caller)
+        told = replace(
+            described_peer(arguments | {"site_id": caller}), paired_ns=peer.paired_ns, heard_ns=peer.heard_ns
+        )
+        if told != peer:
+            await asyncio.to_thread(self._site.peers.save, told)
+        return describe(self._site.config)
+
+    async def leave(self, caller: str, _arguments: dict[str, Any]) -> None:
+        """The other site has unpaired."""
+        await self._site.pairing.forget(caller)
+
+    async def appliance(self, caller: str, arguments: dict[str, Any]) -> Any:
+        """A call to this site's appliance, about a VPG that is between the two sites."""
+        name, rest = str(arguments["call"]), dict(arguments["args"])
+        if name in APPLIANCE_CALLS:
+            spec = rest.get("spec")
+            if isinstance(spec, dict) and spec.get("peer_site_id") != caller:
+                raise NotPermitted("A site may only have its own VPGs protected.", "")
+            row = await asyncio.to_thread(self._site.vpg, str(spec["vpg_id"] if spec else rest["vpg_id"]))
+            self._check(caller, row.vpg)
+        elif name not in OPEN_APPLIANCE_CALLS:
+            raise NotPermitted(f"The call {name} is not for other sites.", "")
+        return await self._site.appliances.at(self._site.id).call(name, min(float(arguments["seconds"]), 60.0), **rest)
+
+    async def put_vpg(self, caller: str, arguments: dict[str, Any]) -> bool:
+        """The other site's row of a VPG; taken when it is of higher rank."""
+        row = VpgRow.from_json(arguments["row"])
+        self._check(caller, row.vpg)
+        return await asyncio.to_thread(self._site.vpgs.put, row)
+
+    async def exchange_rows(self, caller: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        """Both sites' rows meet: of each VPG the higher rank wins at both."""
+        for data in arguments["rows"]:
+            row = VpgRow.from_json(data)
+            self._check(caller, row.vpg)
+            known = await asyncio.to_thread(self._site.vpgs.get, row.vpg.id) is not None
+            if known or (row.phase == "active" and row.vpg.owner_site_id == caller):
+                await asyncio.to_thread(self._site.vpgs.put, row)
+        rows = await asyncio.to_thread(self._site.vpgs.listed)
+        return [row.to_json() for row in rows if caller in (row.vpg.protected_site_id, row.vpg.recovery_site_id)]
+
+    async def release_vpg(self, caller: str, arguments: dict[str, Any]) -> None:
+        """The other site is done with a VPG: let go of this site's half."""
+        row = await asyncio.to_thread(self._site.vpgs.get, str(arguments["vpg_id"]))
+        if row is None:
+            return
+        self._check(caller, row.vpg)
+        if row.vpg.epoch <= int(arguments["epoch"]):  # a higher one: it was protected anew since
+            await release_half(self._site, row.vpg)
+            await asyncio.to_thread(self._site.vpgs.remove, row.vpg.id)

@@ -1,0 +1,157 @@
+"""Tasks: what was ordered, how far it is, how it ended. A row is durable before its identifier is given out [G11].
+
+A task that another site's manager carries out (`runs_at`) has a row here too, under the same identifier [I8].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from farshore.errors import Conflict
+from farshore.model.task import TaskState
+from farshore.site.clock import now_ns
+from farshore.site.persistence import Database
+from farshore.site.persistence.tables import LIVE_TASK_STATES
+from farshore.site.persistence.tables import task as table
+
+REASON_CHARACTERS_MAX = 4000
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One task. `request` is the order's arguments (JSON); times in unix nanoseconds; progress 0 to 100."""
+
+    id: str
+    type: str
+    runs_at: str
+    changing: bool = False
+    vpg_id: str = ""
+    vpg_name: str = ""
+    who: str = ""
+    request: dict[str, Any] = field(default_factory=dict)
+    state: int = int(TaskState.InProgress)
+    progress: int = 0
+    reason: str = ""
+    note: str = ""
+    started_ns: int = 0
+    completed_ns: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in LIVE_TASK_STATES
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is told to another site."""
+        return dict(self.__dict__)
+
+
+def _row(found: sa.Row[Any]) -> TaskRow:
+    values = dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["changing"] = bool(values["changing"])
+    return TaskRow(**values)
+
+
+class Tasks:
+    """The table of tasks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, task: TaskRow, also: Callable[[sa.Connection], None] | None = None) -> bool:
+        """Make the order durable, with what `also` writes, in one transaction; False when that identifier is known.
+
+        Raises Conflict naming the running operation when the VPG has a changing one already and this is another.
+        """
+        values = dict(task.__dict__) | {"changing": int(task.changing), "started_ns": task.started_ns or now_ns()}
+        try:
+            with self._database.transaction() as connection:
+                if connection.execute(sa.select(table.c.id).where(table.c.id == task.id)).first():
+                    return False
+                connection.execute(table.insert().values(**values))
+                if also is not None:
+                    also(connection)
+        except IntegrityError as error:
+            running = self.changing(task.vpg_id)
+            if running is None or not task.changing:
+                raise
+            raise Conflict(
+                f"The VPG is busy with {running.type} (task {running.id}).", "Wait until that task has ended."
+            ) from error
+        return True
+
+    def get(self, task_id: str) -> TaskRow | None:
+        """The task, or None."""
+        with self._database.transaction() as connection:
+            found = connection.execute(sa.select(table).where(table.c.id == task_id)).first()
+        return _row(found) if found else None
+
+    def newest(self, limit: int, *conditions: sa.ColumnElement[bool]) -> list[TaskRow]:
+        """The newest tasks first, of those that meet the conditions (on `Tasks.columns`)."""
+        query = sa.select(table).where(*conditions).order_by(table.c.started_ns.desc()).limit(limit)
+        with self._database.transaction() as connection:
+            return [_row(found) for found in connection.execute(query)]
+
+    @property
+    def columns(self) -> Any:
+        """The columns, for conditions."""
+        return table.c
+
+    def unfinished(self) -> list[TaskRow]:
+        """All that have not ended, oldest first."""
+        return self.newest(100_000, table.c.state.in_(LIVE_TASK_STATES))[::-1]
+
+    def changing(self, vpg_id: str) -> TaskRow | None:
+        """The changing operation that the VPG is busy with."""
+        found = self.newest(1, table.c.vpg_id == vpg_id, table.c.changing == 1, table.c.state.in_(LIVE_TASK_STATES))
+        return found[0] if found else None
+
+    def reading(self, vpg_id: str) -> list[TaskRow]:
+        """The reading operations that run on the VPG."""
+        return self.newest(1000, table.c.vpg_id == vpg_id, table.c.changing == 0, table.c.state.in_(LIVE_TASK_STATES))
+
+    def _update(self, task_id: str, **values: Any) -> None:
+        condition = (table.c.id == task_id, table.c.state.in_(LIVE_TASK_STATES))  # an end is final
+        with self._database.transaction() as connection:
+            connection.execute(table.update().where(*condition).values(**values))
+
+    def progress(self, task_id: str, percent: int, note: str) -> None:
+        """Say how far it is and what it is doing."""
+        self._update(task_id, progress=max(0, min(99, percent)), note=note)
+
+    def complete(self, task_id: str, note: str = "") -> None:
+        """It ended well."""
+        values = {"note": note} if note else {}
+        self._update(task_id, state=int(TaskState.Completed), progress=100, completed_ns=now_ns(), **values)
+
+    def fail(self, task_id: str, reason: str) -> None:
+        """It ended badly, for that reason."""
+        reason = reason[:REASON_CHARACTERS_MAX]
+        self._update(task_id, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
+
+    def copy_end(self, told: TaskRow) -> None:
+        """Take over what the site that carries it out said of a task that this site passed on."""
+        self._update(
+            told.id,
+            state=told.state,
+            progress=told.progress,
+            reason=told.reason,
+            note=told.note,
+            completed_ns=told.completed_ns,
+        )
+
+    def withdraw(self, task_id: str) -> None:
+        """Take back an order that was refused: its identifier was never given out."""
+        with self._database.transaction() as connection:
+            connection.execute(table.delete().where(table.c.id == task_id))
+
+    def bar(self, task_id: str, site_id: str) -> None:
+        """See to it that an order that never arrived is not begun when it arrives late [I8]."""
+        reason = "It was not begun: the order came too late. Nothing was changed."
+        state = int(TaskState.Failed)
+        self.begin(TaskRow(task_id, "Unknown", site_id, state=state, reason=reason, completed_ns=now_ns()))
