@@ -24,13 +24,15 @@ from farshore.operations.failover_test_stop import failover_test_stop
 from farshore.operations.insert_checkpoint import insert_checkpoint
 from farshore.operations.protect import protect
 from farshore.operations.remove_vpg import remove_vpg
+from farshore.site.clock import now_ns
 from farshore.site.peer_client import PeerSilent
 from farshore.site.peer_server import Call
 from farshore.site.site import Site
 from farshore.site.tasks import TaskRow
 
 FOLLOW_AFTER_SECONDS = 3.0
-"""An order is asked after when it is that old: before, it may still be on its way."""
+"""An order that was not answered is asked after when it is that old: before, it may still be on its way."""
+UNANSWERED = "Passed on to the other site, which has not answered yet."
 
 log = structlog.get_logger("orders")
 
@@ -84,9 +86,8 @@ class Orders:
 
     async def _pass_on(self, task: TaskRow) -> None:
         row = await in_thread(self._site.vpgs.get, task.vpg_id)
-        note = "Passed on to the other site, which has not answered yet."
         # Here the row is not "changing": the site that carries it out decides what excludes what.
-        own = replace(task, changing=False, vpg_name=row.vpg.name if row else "", note=note)
+        own = replace(task, changing=False, vpg_name=row.vpg.name if row else "", note=UNANSWERED)
         await in_thread(self._site.tasks.begin, own)
         try:
             told = await self._site.client.call(task.runs_at, "order", {"task": task.to_json()})
@@ -132,6 +133,11 @@ class Orders:
         await in_thread(self._site.tasks.copy_end, told)
         return await in_thread(self._site.tasks.get, task.id) or task
 
+    async def follow_known(self, task: TaskRow) -> TaskRow:
+        """As `follow`, but a task that may still be on its way is left alone."""
+        old = now_ns() - task.started_ns > FOLLOW_AFTER_SECONDS * 1e9
+        return await self.follow(task) if old or task.note != UNANSWERED else task
+
     async def resume(self) -> None:
         """After a start: begin what was ordered and not begun, end what cannot be gone on with."""
         for task in await in_thread(self._site.tasks.unfinished):
@@ -148,10 +154,7 @@ class Orders:
                 log.info("operation goes on after a restart", task=task.id, type=task.type)
 
 
-async def follow_all(orders: Orders, site: Site, now_ns: int) -> None:
+async def follow_all(orders: Orders, site: Site) -> None:
     """Follow every passed-on task that is old enough to be asked after."""
-    oldest = now_ns - int(FOLLOW_AFTER_SECONDS * 1e9)
-    waiting = [
-        task for task in await in_thread(site.tasks.unfinished) if task.runs_at != site.id and task.started_ns < oldest
-    ]
-    await asyncio.gather(*(orders.follow(task) for task in waiting))
+    waiting = [task for task in await in_thread(site.tasks.unfinished) if task.runs_at != site.id]
+    await asyncio.gather(*(orders.follow_known(task) for task in waiting))

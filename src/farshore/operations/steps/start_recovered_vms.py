@@ -45,7 +45,7 @@ def volume_numbers(vpg: Vpg, definitions: dict[str, Any]) -> dict[str, dict[str,
         for disk in definition["disks"]:
             number = numbers.get((vm_id, disk["id"]))
             if number is None:
-                raise Fault(f"Disk {disk['id']} of VM {definition['name']} is not in the journal.", "Choose another.")
+                raise Fault(f"Disk {disk['id']} of {definition['name']} is in no journal.", "")
             disks.setdefault(vm_id, {})[disk["id"]] = number
     return disks
 

@@ -1,0 +1,83 @@
+"""VMs and resources of the sites, as the API lists them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from farshore.errors import FarshoreError
+from farshore.model.views import (
+    ProtectedVmView,
+    ResourceView,
+    SiteDiskView,
+    SiteResourcesView,
+    SiteVmView,
+    VpgView,
+)
+from farshore.site.site import Site
+
+
+def _vm_view(site_id: str, told: dict[str, Any]) -> SiteVmView:
+    disks = tuple(SiteDiskView(disk_id=disk["disk_id"], size_bytes=disk["size_bytes"]) for disk in told["disks"])
+    return SiteVmView(
+        vm_id=told["vm_id"],
+        vm_name=told["name"],
+        site_id=site_id,
+        power=told["power"],
+        disks=disks,
+        problem=told.get("problem") or "",
+    )
+
+
+class Inventory:
+    """What the sites have."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def vms(self, site_id: str) -> list[SiteVmView]:
+        """The VMs of a site's inventory; recovered ones are no part of it. NotFound, Unavailable."""
+        if site_id != self._site.id:
+            await asyncio.to_thread(self._site.peers.get, site_id)
+        told = await self._site.appliances.ask(site_id, "list_vms")
+        return [_vm_view(site_id, vm) for vm in told if not vm.get("recovered")]
+
+    async def resources(self, site_id: str) -> SiteResourcesView:
+        """An embedded site is one host with one folder for everything, named after the site. NotFound."""
+        if site_id != self._site.id:
+            await asyncio.to_thread(self._site.peers.get, site_id)
+        name = await asyncio.to_thread(self._site.site_name, site_id)
+
+        def one(kind: str, words: str) -> tuple[ResourceView, ...]:
+            space = uuid.uuid5(uuid.NAMESPACE_URL, f"farshore://site/{site_id}/{kind}")
+            return (ResourceView(resource_id=str(space), name=words),)
+
+        return SiteResourcesView(
+            hosts=one("host", name),
+            datastores=one("datastore", f"{name} store"),
+            networks=one("network", "isolated test network"),
+            folders=one("folder", name),
+            resource_pools=one("pool", name),
+        )
+
+    async def protected(self, vpgs: list[VpgView]) -> list[ProtectedVmView]:
+        """The VMs of these VPGs; one whose site does not answer counts as existing."""
+        sites = list({vpg.protected_site_id for vpg in vpgs})
+        answers = dict(zip(sites, await asyncio.gather(*(self._known(site_id) for site_id in sites)), strict=True))
+        views = []
+        for vpg in vpgs:
+            known = answers[vpg.protected_site_id]
+            for vm in vpg.vms:
+                found = (known or {}).get(vm.vm_id)
+                exists = known is None or found is not None
+                disks = found.disks if found else ()
+                view = ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=vpg, exists=exists, disks=disks)
+                views.append(view)
+        return views
+
+    async def _known(self, site_id: str) -> dict[str, SiteVmView] | None:
+        try:
+            return {vm.vm_id: vm for vm in await self.vms(site_id)}
+        except FarshoreError:
+            return None

@@ -1,0 +1,237 @@
+"""What the API asks of a site (`api.services.Services`), answered from the site and its operations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+from farshore import __version__
+from farshore.errors import BadInput, Conflict, FarshoreError, NotFound, Unsupported
+from farshore.manager.inventory import Inventory
+from farshore.model.task import TaskState, TaskType, new_task_id
+from farshore.model.views import (
+    Account,
+    CheckpointView,
+    LocalSiteView,
+    PeerSiteView,
+    ProtectedVmView,
+    SiteResourcesView,
+    SiteVmView,
+    TaskFilter,
+    TaskView,
+    TokenView,
+    VpgOrder,
+    VpgView,
+)
+from farshore.operations.orders import Orders
+from farshore.site.site import Site
+from farshore.site.tasks import TaskRow
+from farshore.site.vpg_views import VpgViews, checkpoint_view
+from farshore.site.vpgs import VpgRow
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def task_view(task: TaskRow) -> TaskView:
+    """A task as the API shows it."""
+    return TaskView(
+        task_id=task.id,
+        type=task.type,
+        state=TaskState(task.state),
+        progress=task.progress,
+        started_ns=task.started_ns,
+        completed_ns=task.completed_ns,
+        reason=task.reason or task.note,
+        who=task.who,
+        vpg_id=task.vpg_id or None,
+        site_id=task.runs_at,
+    )
+
+
+class ManagerServices:
+    """The site behind the API."""
+
+    def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:
+        self._site = site
+        self._orders = orders
+        self._views = views
+        self._inventory = Inventory(site)
+
+    async def verify_password(self, user: str, password: str) -> Account | None:
+        """The user's account if the password is right."""
+        return await asyncio.to_thread(self._site.accounts.verify, user, "user", password)
+
+    async def verify_client(self, client_id: str, secret: str) -> Account | None:
+        """The program's account if the secret is right."""
+        return await asyncio.to_thread(self._site.accounts.verify, client_id, "client", secret)
+
+    async def local_site(self) -> LocalSiteView:
+        """This site."""
+        config = self._site.config
+        minutes = time.localtime().tm_gmtoff // 60
+        return LocalSiteView(
+            site_id=config.site_id,
+            name=config.name,
+            host=config.host,
+            version=__version__,
+            utc_offset_minutes=minutes,
+        )
+
+    async def peer_sites(self) -> list[PeerSiteView]:
+        """The paired sites."""
+        found = []
+        for peer in await asyncio.to_thread(self._site.peers.all):
+            host, port = _split(peer.peer_address)
+            connected = self._site.peers.connected(peer.site_id)
+            view = PeerSiteView(site_id=peer.site_id, name=peer.name, host=host, port=port, connected=connected)
+            found.append(view)
+        return found
+
+    async def generate_token(self, who: str) -> TokenView:
+        """A new one-time pairing token."""
+        token = await asyncio.to_thread(self._site.pairing.generate)
+        await asyncio.to_thread(self._site.alerts.record, "token", "A pairing token was made.", who=who)
+        return TokenView(token=token.text(), expires_ns=token.expires * 10**9)
+
+    async def _site_task(self, kind: TaskType, who: str) -> str:
+        task = TaskRow(new_task_id(self._site.id), kind.value, self._site.id, who=who)
+        await asyncio.to_thread(self._site.tasks.begin, task)
+        return task.id
+
+    async def pair(self, host: str, port: int, token: str, who: str) -> str:
+        """Pair; done when this returns. Raises what refuses it, and then the task has failed."""
+        task_id = await self._site_task(TaskType.PairSite, who)
+        try:
+            peer = await self._site.pairing.join(host, port, token)
+        except FarshoreError as error:
+            await asyncio.to_thread(self._site.tasks.fail, task_id, str(error))
+            raise
+        await asyncio.to_thread(self._site.tasks.complete, task_id, f"Paired with site {peer.name}.")
+        return task_id
+
+    async def unpair(self, site_id: str, who: str) -> str:
+        """Trust that site no longer; works with it dead."""
+        await asyncio.to_thread(self._site.peers.get, site_id)
+        for row in await asyncio.to_thread(self._site.vpgs.listed):
+            if site_id in (row.vpg.protected_site_id, row.vpg.recovery_site_id):
+                raise Conflict(f"VPG {row.vpg.name} needs that site.", "Delete the VPG first (by force if it is dead).")
+        task_id = await self._site_task(TaskType.UnpairSite, who)
+        await self._site.pairing.leave(site_id)
+        await asyncio.to_thread(self._site.tasks.complete, task_id, "The sites are paired no longer.")
+        return task_id
+
+    async def site_vms(self, site_id: str) -> list[SiteVmView]:
+        """The inventory of this site or of a paired one."""
+        return await self._inventory.vms(site_id)
+
+    async def site_resources(self, site_id: str) -> SiteResourcesView:
+        """Hosts, datastores and so on of this site or of a paired one."""
+        return await self._inventory.resources(site_id)
+
+    async def list_vpgs(self) -> list[VpgView]:
+        """All VPGs that this site has a part in."""
+        return await self._views.all()
+
+    async def get_vpg(self, vpg_id: str) -> VpgView | None:
+        """One VPG, or None."""
+        row = await asyncio.to_thread(self._site.vpgs.get, vpg_id)
+        if row is None or row.phase == "released":
+            return None
+        if row.vpg.owner_site_id == self._site.id:
+            return await self._views.look(row)
+        return next((view for view in await self._views.all() if view.vpg_id == vpg_id), None)
+
+    async def protected_vms(self) -> list[ProtectedVmView]:
+        """All VMs of all VPGs."""
+        return await self._inventory.protected(await self._views.all())
+
+    async def checkpoints(
+        self,
+        vpg_id: str,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        limit: int | None = None,
+        *,
+        newest_first: bool = False,
+    ) -> list[CheckpointView]:
+        """Checkpoints, from the journal itself."""
+        row = await self._row(vpg_id)
+        asked = {"from_ns": from_ns, "to_ns": to_ns, "limit": limit, "newest_first": newest_first}
+        arguments: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        try:
+            told = await self._site.appliances.ask(
+                row.vpg.recovery_site_id, "list_checkpoints", vpg_id=vpg_id, **arguments
+            )
+        except NotFound:  # the VPG is being created: its journal is not there yet
+            return []
+        return [checkpoint_view(checkpoint) for checkpoint in told]
+
+    async def _row(self, vpg_id: str) -> VpgRow:
+        return await asyncio.to_thread(self._site.vpg, vpg_id)
+
+    async def create_vpg(self, order: VpgOrder, who: str) -> str:
+        """Protect VMs; carried out by the recovery site."""
+        if self._site.id not in (order.protected_site_id, order.recovery_site_id):
+            raise BadInput("This site has no part in that VPG.", "Ask one of its two sites.")
+        vpg_id, request = str(uuid.uuid4()), {"order": order.model_dump(mode="json")}
+        kind = TaskType.CreateProtectionGroup
+        return await self._orders.place(kind, vpg_id, order.recovery_site_id, request, who)
+
+    async def update_vpg(self, order: VpgOrder, who: str) -> str:
+        """Not offered yet."""
+        await self._row(str(order.vpg_id))
+        raise Unsupported("Changing a VPG is not offered yet.", "Delete it and create it with the new settings.")
+
+    async def delete_vpg(self, vpg_id: str, *, force: bool, keep_recovery_volumes: bool, who: str) -> str:
+        """End a VPG; carried out by its owner, by force here when the owner does not answer."""
+        row = await self._row(vpg_id)
+        request = {"force": force, "keep_recovery_volumes": keep_recovery_volumes}
+        runs_at = row.vpg.owner_site_id
+        if force and runs_at != self._site.id and not self._site.peers.connected(runs_at):
+            runs_at = self._site.id
+        return await self._orders.place(TaskType.RemoveProtectionGroup, vpg_id, runs_at, request, who)
+
+    async def insert_checkpoint(self, vpg_id: str, name: str, who: str) -> str:
+        """Cut a tagged checkpoint; carried out by the site that got the call."""
+        await self._row(vpg_id)
+        return await self._orders.place(TaskType.InsertTaggedCP, vpg_id, self._site.id, {"name": name}, who)
+
+    async def failover_test(self, vpg_id: str, checkpoint_id: str | None, vm_ids: list[str] | None, who: str) -> str:
+        """Start a failover test; carried out by the owner."""
+        row = await self._row(vpg_id)
+        request = {"checkpoint_id": checkpoint_id, "vm_ids": vm_ids}
+        return await self._orders.place(TaskType.FailOverTest, vpg_id, row.vpg.owner_site_id, request, who)
+
+    async def failover_test_stop(
+        self, vpg_id: str, *, success: bool, summary: str | None, test_task: str | None, who: str
+    ) -> str:
+        """Stop the VPG's tests; carried out by the owner."""
+        row = await self._row(vpg_id)
+        request = {"success": success, "summary": summary, "test_task": test_task}
+        return await self._orders.place(TaskType.StopFailOverTest, vpg_id, row.vpg.owner_site_id, request, who)
+
+    async def tasks(self, which: TaskFilter) -> list[TaskView]:
+        """Tasks that the filter lets through, newest first."""
+        columns = self._site.tasks.columns
+        wanted = (
+            (which.type, columns.type.__eq__),
+            (which.state, columns.state.__eq__),
+            (which.started_before_ns, columns.started_ns.__le__),
+            (which.started_after_ns, columns.started_ns.__ge__),
+            (which.completed_before_ns, columns.completed_ns.__le__),
+            (which.completed_after_ns, columns.completed_ns.__ge__),
+        )
+        conditions = [compare(value) for value, compare in wanted if value is not None]
+        return [task_view(t) for t in await asyncio.to_thread(self._site.tasks.newest, which.limit, *conditions)]
+
+    async def task(self, task_id: str) -> TaskView | None:
+        """One task, or None; one that was passed on is asked after."""
+        task = await asyncio.to_thread(self._site.tasks.get, task_id)
+        if task is not None and task.live and task.runs_at != self._site.id:
+            task = await self._orders.follow_known(task)
+        return task_view(task) if task else None

@@ -1,0 +1,132 @@
+"""What a manager does from time to time: greet peers, compare rows, follow tasks, end what was released, alert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from farshore.errors import FarshoreError
+from farshore.model.vpg_states import VpgStatus, VpgSubStatus
+from farshore.operations.orders import Orders, follow_all
+from farshore.site.pairing import describe
+from farshore.site.peers import Peer
+from farshore.site.release import tell_released
+from farshore.site.site import Site
+from farshore.site.vpg_views import VpgViews
+from farshore.site.vpgs import VpgRow
+
+GREET_SECONDS = 2.0
+FOLLOW_SECONDS = 1.0
+EXCHANGE_SECONDS = 10.0
+RELEASE_SECONDS = 5.0
+ALERT_SECONDS = 10.0
+_GOOD = {VpgStatus.Initializing, VpgStatus.MeetingSLA, VpgStatus.Deleting}
+_ALARMING = {
+    VpgSubStatus.JournalStorageError,
+    VpgSubStatus.RecoveryStorageError,
+    VpgSubStatus.VmNotProtectedError,
+    VpgSubStatus.DisconnectedFromPeer,
+    VpgSubStatus.DisconnectedFromPeerNoRecoveryPoints,
+}
+
+log = structlog.get_logger("timers")
+
+
+class Timers:
+    """The manager's loops; each survives whatever one round of it runs into."""
+
+    def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:
+        self._site = site
+        self._orders = orders
+        self._views = views
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin all loops."""
+        loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (GREET_SECONDS, self.greet_peers),
+            (FOLLOW_SECONDS, self.follow_tasks),
+            (EXCHANGE_SECONDS, self.exchange_rows),
+            (RELEASE_SECONDS, self.tell_released),
+            (ALERT_SECONDS, self.look_at_vpgs),
+        ]
+        self._tasks = [asyncio.create_task(self._every(seconds, turn)) for seconds, turn in loops]
+
+    async def stop(self) -> None:
+        """End all loops."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @staticmethod
+    async def _every(seconds: float, turn: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await turn()
+            except Exception:  # a loop that ends would be missed only when it is needed
+                log.exception("a timer's turn failed", turn=turn.__name__)
+            await asyncio.sleep(seconds)
+
+    async def greet_peers(self) -> None:
+        """Say hello to every peer, so that each site knows whether the other is there."""
+        peers = await asyncio.to_thread(self._site.peers.all)
+        await asyncio.gather(*(self._greet(peer) for peer in peers))
+
+    async def _greet(self, peer: Peer) -> None:
+        key = f"peer {peer.site_id}"
+        try:
+            await self._site.client.call(peer.site_id, "hello", describe(self._site.config))
+        except FarshoreError as error:
+            if not self._site.peers.connected(peer.site_id):
+                fact, remedy = f"Site {peer.name} does not answer: {error.fact}", error.remedy
+                await asyncio.to_thread(self._site.alerts.raise_alert, key, fact, remedy)
+        else:
+            await asyncio.to_thread(self._site.alerts.clear, key)
+
+    async def follow_tasks(self) -> None:
+        """Ask how tasks stand that were passed on."""
+        await follow_all(self._orders, self._site)
+
+    async def exchange_rows(self) -> None:
+        """Compare the rows of VPGs with each peer: of each the higher rank wins at both."""
+        rows = await asyncio.to_thread(self._site.vpgs.listed)
+        for peer in await asyncio.to_thread(self._site.peers.all):
+            if not self._site.peers.connected(peer.site_id):
+                continue
+            shared = [r for r in rows if self._site.other_site(r.vpg) == peer.site_id]
+            arguments = {"rows": [row.to_json() for row in shared]}
+            try:
+                told = await self._site.client.call(peer.site_id, "exchange_rows", arguments)
+            except FarshoreError as error:
+                log.info("rows were not compared", site=peer.site_id, error=str(error))
+                continue
+            known = {row.vpg.id for row in shared}
+            for row in (VpgRow.from_json(data) for data in told):
+                if row.vpg.id in known:
+                    await asyncio.to_thread(self._site.vpgs.put, row)
+
+    async def tell_released(self) -> None:
+        """Tell the other site of VPGs that this one is done with."""
+        busy = {task.vpg_id for task in await asyncio.to_thread(self._site.tasks.unfinished)}
+        for row in await asyncio.to_thread(self._site.vpgs.all):
+            if row.phase == "released" and row.vpg.id not in busy:
+                try:
+                    await tell_released(self._site, row.vpg)
+                except FarshoreError as error:
+                    log.info("the other site was not told yet", vpg=row.vpg.id, error=str(error))
+
+    async def look_at_vpgs(self) -> None:
+        """Raise and clear the alerts of the VPGs that this site owns."""
+        for row in await asyncio.to_thread(self._site.vpgs.listed):
+            if row.vpg.owner_site_id != self._site.id:
+                continue
+            view = await self._views.look(row)
+            key = f"vpg {row.vpg.id}"
+            if view.status in _GOOD and view.substatus not in _ALARMING:
+                await asyncio.to_thread(self._site.alerts.clear, key)
+            else:
+                words = f"VPG {view.name} is {view.status.name} ({view.substatus.name.rstrip('_')}). {view.reason}"
+                alert = self._site.alerts.raise_alert
+                await asyncio.to_thread(alert, key, words, "Look at the VPG and its sites.", vpg_id=row.vpg.id)

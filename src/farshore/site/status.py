@@ -1,0 +1,63 @@
+"""From what the appliances say of a VPG to what is judged (model/vpg_states.py), pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from farshore.model.vpg_states import SyncKind, VpgFacts
+from farshore.site.vpgs import VpgRow
+
+UNHEALTHY_LINKS = {"no_space", "damaged"}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Answers of both appliances; None: no answer (or, of checkpoints, none there)."""
+
+    protection: dict[str, Any] | None = None
+    journal: dict[str, Any] | None = None
+    newest: dict[str, Any] | None = None
+    oldest: dict[str, Any] | None = None
+    connected: bool = True
+
+
+def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
+    """What is so of the VPG."""
+    protection, journal = heard.protection or {}, heard.journal or {}
+    sync = protection.get("sync")
+    age = None if heard.newest is None else max(0.0, (now_ns - heard.newest["time_ns"]) / 1e9)
+    return VpgFacts(
+        has_vms=bool(row.vpg.vms),
+        creating=row.phase == "creating",
+        deleting=row.phase == "removing",
+        connected=heard.connected and protection.get("link", "connected") != "down",
+        syncing=cast("SyncKind", sync["kind"]) if sync and protection.get("state") == "syncing" else None,
+        interrupted=protection.get("state") in {"interrupted", "stopped"},
+        no_space=journal.get("state") == "no_space" or protection.get("link") == "no_space",
+        damaged=journal.get("state") == "damaged",
+        newest_checkpoint_age_seconds=age,
+        rpo_seconds=row.vpg.settings.rpo_seconds,
+    )
+
+
+def reason(heard: Heard) -> str:
+    """What is wrong or going on, in words; empty when there is nothing to say."""
+    protection, journal = heard.protection or {}, heard.journal or {}
+    if not heard.connected:
+        return "The other site does not answer."
+    if journal.get("state") in UNHEALTHY_LINKS:
+        return str(journal.get("reason") or f"The journal says {journal['state']}.")
+    if protection.get("reason"):
+        return str(protection["reason"])
+    if protection.get("link", "connected") != "connected":
+        return str(protection.get("link_reason") or f"The link to the recovery site is {protection['link']}.")
+    return ""
+
+
+def sync_percentage(heard: Heard) -> int:
+    """How far the sync is; 0 when none runs."""
+    sync = (heard.protection or {}).get("sync")
+    if not sync or not sync.get("total_bytes"):
+        return 0
+    return max(0, min(100, int(100 * sync["done_bytes"] / sync["total_bytes"])))
