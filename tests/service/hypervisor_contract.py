@@ -227,7 +227,6 @@ class BitmapContract:
         vm = await bench.start()
         await vm.attach(bench.new_sinks())
         seed = random.randrange(1 << 30)
-        print("seed", seed)
         chance = random.Random(seed)
         written: set[int] = set()
         done = asyncio.Event()
@@ -248,7 +247,7 @@ class BitmapContract:
         done.set()
         await load
         await vm.freeze_for_sync()
-        assert await _dirty_granules(vm, "a") == written
+        assert await _dirty_granules(vm, "a") == written, f"seed {seed}"
         assert len(written) > 5
         await vm.close()
 

@@ -1,4 +1,4 @@
-"""The hypervisor contract with QEMU, with and without iothreads, and what only a real device and the owner's tools show."""
+"""The hypervisor contract with QEMU, with and without iothreads, and what only devices and the owner's tools show."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import time
 import pytest
 
 from farshore.errors import Unavailable, Unsupported
-from farshore.hypervisor.block_layer.graph import read_graph
-from farshore.hypervisor.block_layer.monitor import Monitor
 from farshore.hypervisor.block_layer.qualification import Manner
 from farshore.hypervisor.driver import AttachRefused, StartFailed, StartRequest, TapLost
 from farshore.nbd.client import NbdClient
@@ -20,6 +18,7 @@ from tests.service.vm_bench import GRANULE, SIZES, QemuBench, in_loop, until
 
 @pytest.fixture
 def bench(tmp_path):
+    """Disks without an iothread."""
     made = QemuBench(tmp_path)
     yield made
     asyncio.run(made.close())
@@ -27,6 +26,7 @@ def bench(tmp_path):
 
 @pytest.fixture
 def iothreads(tmp_path):
+    """Disks with an iothread each."""
     made = QemuBench(tmp_path, iothread=True)
     yield made
     asyncio.run(made.close())
@@ -41,6 +41,7 @@ class TestQemuWithIothreads(HypervisorContract):
 
     @pytest.fixture
     def bench(self, iothreads):
+        """Disks with an iothread each."""
         return iothreads
 
     @pytest.fixture(autouse=True)
@@ -94,7 +95,7 @@ class TestOwnersTools:
 
     @in_loop
     async def test_a_hand_over_keeps_count_through_the_owners_commit(self, bench: QemuBench):
-        """Snapshot, detach, the owner commits and pivots, attach: every write of all that time is in `unshipped` [I2]."""
+        """Snapshot, detach, the owner commits and pivots, attach: every write is in `unshipped` [I2]."""
         vm = await bench.open()
         await vm.attach(bench.new_sinks())
         await bench.write("a", 0, 4096, 1)
@@ -124,7 +125,7 @@ class TestOwnersTools:
 
     @in_loop
     async def test_a_new_image_under_the_device_is_not_vouched_for(self, bench: QemuBench):
-        """A snapshot during the hand-over: no bitmap counted on the new top layer all the time, so it must be hashes."""
+        """A snapshot during the hand-over: no bitmap counted on the new top layer all the time. So: hashes."""
         vm = await bench.open()
         await vm.attach(bench.new_sinks())
         await vm.detach()
@@ -223,7 +224,7 @@ class TestStart:
             await bench.driver.start_vms([StartRequest(bench.definition), StartRequest(wrong)])
         assert await bench.driver.list_vms() == []
         absent = bench.disks()[0].model_copy(update={"path": "/nowhere/a.raw"})
-        with pytest.raises(StartFailed, match="/nowhere/a.raw"):
+        with pytest.raises(StartFailed, match=r"/nowhere/a\.raw"):
             await bench.driver.start_vm(bench.definition.model_copy(update={"disks": (absent,)}))
         small = bench.disks()[0].model_copy(update={"size_bytes": 4096})
         with pytest.raises(StartFailed, match="4096"):
@@ -253,7 +254,8 @@ async def _backup(bench: QemuBench, disk_id: str, speed: int = 0, *, wait: bool 
 
 async def _snapshot(bench: QemuBench, disk_id: str) -> None:
     image = bench.folder / f"overlay-{disk_id}.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), str(SIZES[disk_id])], check=True)
+    make = ["qemu-img", "create", "-q", "-f", "qcow2", str(image), str(SIZES[disk_id])]
+    await asyncio.to_thread(subprocess.run, make, check=True)
     file_node = {"driver": "file", "filename": str(image)}
     node = {"driver": "qcow2", "node-name": f"overlay-{disk_id}", "file": file_node, "backing": None}
     await bench.owner("blockdev-add", node)

@@ -14,6 +14,7 @@ from tests.service.vm_bench import StorageDaemonBench, in_loop
 
 @pytest.fixture
 def bench(tmp_path):
+    """A daemon with two disks."""
     made = StorageDaemonBench(tmp_path)
     yield made
     asyncio.run(made.close())

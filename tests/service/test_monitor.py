@@ -8,11 +8,11 @@ import json
 import pytest
 
 from farshore.hypervisor.block_layer.monitor import CommandFailed, Monitor, MonitorLost, MonitorTimeout
-from tests.service.vm_bench import QemuBench, in_loop
+from tests.service.vm_bench import QemuBench, in_loop, until
 
 
 class FakeQemu:
-    """Answers `burst` with 50 events, the reply, and 50 events more, in one piece; `silence` never; `bad` with an error."""
+    """Answers `burst` with 50 events, the reply and 50 events, in one piece; `silence` never; `bad` with an error."""
 
     def __init__(self, path):
         self.path = path
@@ -74,8 +74,7 @@ async def test_every_event_before_a_reply_is_handled_before_its_caller_goes_on(t
 
             await asyncio.gather(ask(), monitor.run("other"))
             assert at_reply[0] >= 50
-            while len(seen) < 100:
-                await asyncio.sleep(0)
+            await until(lambda: len(seen) == 100)
             assert seen == list(range(100))
         await monitor.close()
 

@@ -16,6 +16,7 @@ from tests.service.vm_bench import QemuBench, in_loop
 
 @pytest.fixture
 def bench(tmp_path):
+    """A VM that becomes the middle."""
     made = QemuBench(tmp_path)
     yield made
     asyncio.run(made.close())
@@ -81,7 +82,7 @@ async def test_members_reach_each_other_through_the_first_ones_qemu_and_late_one
         assert third.hears(b"from the second")
         third.send(b"from the third")
         assert second.hears(b"from the third")
-        stranger.setblocking(False)
+        stranger.settimeout(0)
         with pytest.raises(BlockingIOError):
             stranger.recv(1)
         second.socket.close()

@@ -32,12 +32,15 @@ SIZES = {"a": 16 << 20, "b": (8 << 20) + 512}
 GRANULE = 65536
 
 
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test that is a coroutine."""
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]] | None = None, *, seconds: float = 120) -> Any:
+    """Run a test that is a coroutine, within a bound."""
+    if test is None:
+        return functools.partial(in_loop, seconds=seconds)
+    body = test
 
-    @functools.wraps(test)
+    @functools.wraps(body)
     def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 120))
+        asyncio.run(asyncio.wait_for(body(*args, **kwargs), seconds))
 
     return run
 
@@ -144,7 +147,7 @@ class VmBench(ABC):
         self.driver.inventory.put(self.definition)
         await self.driver.stop_vm(self.definition.id, force=True)
         self.driver.inventory.remove(self.definition.id)
-        left = [path.name for path in self.short.rglob("*") if path.name not in ("run",)]
+        left = [path.name for path in self.short.rglob("*") if path.name != "run"]
         shutil.rmtree(self.short)
         assert left == [], "sockets or records were left behind"
 

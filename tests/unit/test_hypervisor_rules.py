@@ -87,7 +87,7 @@ def test_what_counts_as_a_loss(name: str, data: dict[str, str], lost: bool):
 
 
 def test_a_chain_is_followed_through_the_owners_filters_and_not_into_files():
-    """shim -> backup's filter -> overlay -> base, each with a file below."""
+    """Shim -> backup's filter -> overlay -> base, each with a file below."""
     graph = BlockGraph(
         children={
             "fs-filter-a": {"backing": "fs-shim-a"},

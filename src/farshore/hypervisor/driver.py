@@ -189,8 +189,9 @@ class VmHandle(Protocol):
         ...
 
     async def freeze_for_sync(self) -> int:
-        """Begin a generation (its number is returned) and put all older ones, `unshipped` and an unfinished sync set
-        into the frozen sync set. Closes sync exports that are open.
+        """Begin a generation (its number is returned) and freeze all that is older into the sync set.
+
+        That is all other generations, `unshipped`, and the set of an unfinished sync. Closes sync exports.
         """
         ...
 

@@ -66,13 +66,11 @@ class OwnProcessDriver(ABC):
         records = {
             record.definition.id: record for record in self.processes.records() if self._is_mine(record.definition)
         }
-        listed: list[VmSummary] = []
-        for entry in self.inventory.entries():
-            if entry.definition is not None and self._is_mine(entry.definition):
-                listed.append(await self._summary(entry.definition, records.pop(entry.vm_id, None)))
-        for record in records.values():
-            listed.append(replace(await self._summary(record.definition, record), recovered=True))
-        return listed
+        defined = [entry.definition for entry in self.inventory.entries() if entry.definition is not None]
+        own = [definition for definition in defined if self._is_mine(definition)]
+        listed = [await self._summary(definition, records.pop(definition.id, None)) for definition in own]
+        recovered = [await self._summary(record.definition, record) for record in records.values()]
+        return listed + [replace(summary, recovered=True) for summary in recovered]
 
     async def open_vm(self, vm_id: str) -> BlockLayerVm:
         """See Hypervisor."""

@@ -132,6 +132,10 @@ class VmFolder:
             return None
         return _live_process(pid, self.pid_file)
 
+    def live_with(self, socket: Path) -> LiveProcess | None:
+        """The same, once that socket is there."""
+        return self.live() if socket.exists() else None
+
 
 class VmProcesses:
     """Starts, finds and ends the processes of a site's VMs."""
@@ -150,15 +154,35 @@ class VmProcesses:
         return [record for record in found if record is not None]
 
     async def start(self, record: StartRecord, command: Sequence[str], wait_for: Path, log_path: Path) -> LiveProcess:
-        """Start a detached process and wait until its socket `wait_for` is there. Raises StartFailed: nothing is left."""
+        """Start a detached process and wait for its socket. Raises StartFailed; then only its log is left."""
         folder = self.folder(record.definition.id)
+        child, log_begin = self._spawn(record, folder, command, log_path)
+        try:
+            came = await _come_up(child, folder, wait_for)
+        except BaseException:
+            self._clear_away(child, folder)
+            raise
+        if isinstance(came, LiveProcess):
+            return came
+        self._clear_away(child, folder)
+        raise _failed(record, log_path, log_begin, came)
+
+    def _clear_away(self, child: subprocess.Popen[bytes], folder: VmFolder) -> None:
+        child.kill()  # one that has ended is fine
+        child.wait(KILL_SECONDS)
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _spawn(
+        self, record: StartRecord, folder: VmFolder, command: Sequence[str], log_path: Path
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        """The process, in a session of its own, and where in the log its words begin."""
         shutil.rmtree(folder.path, ignore_errors=True)
         folder.path.mkdir(mode=0o700, parents=True)
         write_durably(folder.path / "vm.json", record.to_json())
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        with open(log_path, "ab") as log_file:
+        with log_path.open("ab") as log_file:
             log_begin = log_file.tell()
-            child = subprocess.Popen(  # noqa: ASYNC220 - it forks and returns; the process is not waited for
+            child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
@@ -167,24 +191,7 @@ class VmProcesses:
                 cwd="/",
             )
         self._children.append(child)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                while not wait_for.exists() or folder.live() is None:
-                    if child.poll() is not None:
-                        raise self._failed(record, log_path, log_begin, f"ended with status {child.returncode}")
-                    await asyncio.sleep(POLL_SECONDS)
-        except BaseException as error:
-            if child.poll() is None:
-                child.kill()
-            child.wait(KILL_SECONDS)
-            shutil.rmtree(folder.path, ignore_errors=True)
-            if isinstance(error, TimeoutError):
-                raise self._failed(record, log_path, log_begin, f"was not up within {START_SECONDS:g} s") from None
-            raise
-        live = folder.live()
-        if live is None:
-            raise self._failed(record, log_path, log_begin, "ended at once")
-        return live
+        return child, log_begin
 
     async def end(self, vm_id: str) -> None:
         """End a process, in order if it does so soon, else by force, and remove its folder; none is fine."""
@@ -212,12 +219,25 @@ class VmProcesses:
         self._children = [child for child in self._children if child.poll() is None]  # reaps
         return self.folder(vm_id).live() is not None
 
-    def _failed(self, record: StartRecord, log_path: Path, log_begin: int, how: str) -> StartFailed:
-        with open(log_path, "rb") as log_file:
-            log_file.seek(log_begin)
-            words = log_file.read(2000).decode(errors="replace").strip()
-        said = f": {words}" if words else ""
-        return StartFailed(f"The process of the VM {record.definition.name} {how}{said}", f"Its log is {log_path}.")
+
+async def _come_up(child: subprocess.Popen[bytes], folder: VmFolder, socket: Path) -> LiveProcess | str:
+    """The process once its socket is there, or what became of it, in words."""
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while (live := folder.live_with(socket)) is None:
+        if child.poll() is not None:
+            return f"ended with status {child.returncode}"
+        if asyncio.get_running_loop().time() > deadline:
+            return f"was not up within {START_SECONDS:g} s"
+        await asyncio.sleep(POLL_SECONDS)
+    return live
+
+
+def _failed(record: StartRecord, log_path: Path, log_begin: int, how: str) -> StartFailed:
+    with log_path.open("rb") as log_file:
+        log_file.seek(log_begin)
+        words = log_file.read(2000).decode(errors="replace").strip()
+    said = f": {words}" if words else ""
+    return StartFailed(f"The process of the VM {record.definition.name} {how}{said}", f"Its log is {log_path}.")
 
 
 def _read_record(folder: Path) -> StartRecord | None:

@@ -29,9 +29,8 @@ class Hypervisors:
     async def list_vms(self) -> list[VmSummary]:
         """All VMs of all drivers by name; a file that cannot be read is listed with its problem."""
         listed = [summary for driver in self.drivers.values() for summary in await driver.list_vms()]
-        for entry in self.inventory.entries():
-            if entry.problem is not None:
-                listed.append(VmSummary(entry.vm_id, entry.vm_id, "unknown", "", problem=entry.problem))
+        bad = [entry for entry in self.inventory.entries() if entry.problem is not None]
+        listed += [VmSummary(entry.vm_id, entry.vm_id, "unknown", "", problem=entry.problem) for entry in bad]
         return sorted(listed, key=lambda summary: (summary.name, summary.id))
 
     async def find_vm(self, vm_id: str) -> VmSummary:

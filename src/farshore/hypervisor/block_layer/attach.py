@@ -16,7 +16,6 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from farshore.errors import BadInput, FarshoreError, Unavailable
@@ -214,14 +213,11 @@ class Attacher:
 
     async def _start_paused(self, arguments: dict[str, Any]) -> None:
         """Pause the guest, set the mirror, let it run: sent as one, so that QEMU goes on even if we die meanwhile."""
-        note: Path | None = self._state.pause_note
-        if note is not None:
-            note.touch()
+        self._state.note_pause()
         try:
             answers = await self._monitor.run_together([("stop", {}), ("blockdev-mirror", arguments), ("cont", {})])
         finally:
-            if note is not None:
-                note.unlink(missing_ok=True)
+            self._state.forget_pause()
         for answer in reversed(answers):
             if isinstance(answer, BaseException):
                 raise answer
@@ -323,17 +319,17 @@ class Attacher:
 
     async def _delete_node(self, node: str) -> None:
         """Remove a node of ours; one that is gone is fine, one that is busy is tried again."""
-        tries = int(NODE_BUSY_SECONDS / RETRY_SECONDS)
-        for left in range(tries, 0, -1):
+        for left in range(int(NODE_BUSY_SECONDS / RETRY_SECONDS), 0, -1):
             try:
                 await self._monitor.run("blockdev-del", {"node-name": node})
-                return
             except CommandFailed:
                 if node not in await read_graph(self._monitor):
                     return
                 if left == 1:
                     raise
-            await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _jobs(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self._monitor.run("query-block-jobs")

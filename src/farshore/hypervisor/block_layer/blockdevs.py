@@ -73,7 +73,7 @@ def check_disks(definition: VmDefinition, overlays: Mapping[str, Overlay]) -> No
             ) from error
         if disk.format == "raw" and stat.S_ISREG(found.st_mode) and found.st_size != disk.size_bytes:
             raise StartFailed(
-                f"The disk {disk.id} of {definition.name}, {path}, has {found.st_size} bytes and should have {disk.size_bytes}.",
+                f"The disk {disk.id} of {definition.name}, {path}, has {found.st_size} bytes, not {disk.size_bytes}.",
                 "Mend the definition's size_bytes, or the file.",
             )
 

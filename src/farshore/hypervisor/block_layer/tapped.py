@@ -59,6 +59,20 @@ class TapState:
     generation: int = 0
     """The number of the generation that is counting; 0 before the first."""
 
+    def note_pause(self) -> None:
+        """We pause the guest now."""
+        if self.pause_note is not None:
+            self.pause_note.touch()
+
+    def was_paused(self) -> bool:
+        """Whether a process of ours died between pausing the guest and letting it run."""
+        return self.pause_note is not None and self.pause_note.exists()
+
+    def forget_pause(self) -> None:
+        """The guest runs again."""
+        if self.pause_note is not None:
+            self.pause_note.unlink(missing_ok=True)
+
     def disk(self, disk_id: str) -> TappedDisk:
         """The tapped disk of that identifier. Raises NotFound."""
         try:

@@ -50,9 +50,9 @@ class BlockLayerVm:
             self._bitmaps = Bitmaps(self._state)
             self._exports = SyncExports(self._state, server)
             self._connected = True
-            if pause_note is not None and pause_note.exists():
+            if self._state.was_paused():
                 await self.resume()
-                pause_note.unlink(missing_ok=True)
+                self._state.forget_pause()
         except BaseException:
             await self.close()
             raise

@@ -82,7 +82,12 @@ class Network:
     def hub_port(self, place: int) -> dict[str, Any]:
         """What puts that connection on the middle's hub."""
         hub = int(self.digest[:6], 16)
-        return {"type": "hubport", "id": f"net-{self.digest}-h{place}", "hubid": hub, "netdev": f"net-{self.digest}-d{place}"}
+        return {
+            "type": "hubport",
+            "id": f"net-{self.digest}-h{place}",
+            "hubid": hub,
+            "netdev": f"net-{self.digest}-d{place}",
+        }
 
     def netdevs(self, member: Member) -> list[dict[str, Any]]:
         """What the member's QEMU needs; the first is the interface's own."""

@@ -20,8 +20,8 @@ from farshore.hypervisor.processes import StartRecord, VmFolder
 from farshore.model.vm import DiskDefinition, VmDefinition
 
 LACKS: Mapping[str, str] = {
-    "shim": "A storage daemon has no device to hand another node to: the owner's backups and snapshots are refused while a tap is on.",
-    "backup": "The owner's backup of a tapped disk is refused by QEMU; detach first.",
+    "shim": "A storage daemon has no device to hand another node to: the mirror sits on the disk itself.",
+    "backup": "The owner's backups and snapshots of a tapped disk are refused by QEMU: detach first.",
     "yank": "A storage daemon cannot cut a connection by itself: kill the tap.",
     "pause": "There is no guest to pause.",
     "network": "There is no guest that could use a network interface.",
