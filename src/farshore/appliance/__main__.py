@@ -14,6 +14,7 @@ import ssl
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from farshore.appliance.appliance import Appliance
 from farshore.appliance.port import AppliancePort
@@ -48,6 +49,13 @@ def surroundings(folder: Path, config: SiteConfig, board_fd: int) -> Surrounding
     )
 
 
+def accelerator(setting: str) -> Literal["kvm", "tcg"]:
+    """What VMs run on; `auto` takes KVM where this account may use it (a device that hangs must be set to tcg)."""
+    if setting == "tcg" or (setting == "auto" and not os.access("/dev/kvm", os.R_OK | os.W_OK)):
+        return "tcg"
+    return "kvm"
+
+
 async def run(folder: Path) -> int:
     """Serve until SIGTERM."""
     config = SiteConfig.load(folder)
@@ -60,7 +68,9 @@ async def run(folder: Path) -> int:
     loop = asyncio.get_running_loop()
     watchdog = Watchdog(around.board, say)
     watchdog.start()
-    appliance = Appliance(config, around, Hypervisors(folder, around.run_folder, "tcg"))
+    appliance = Appliance(
+        config, around, Hypervisors(folder, around.run_folder, accelerator(config.settings.accelerator))
+    )
     port = AppliancePort(appliance, server_context(folder / "identity", require_client=True), say)
     port.listen(config.host, config.appliance_port)
     ending = asyncio.Event()
