@@ -22,7 +22,7 @@ test: setup ## all tests but the slow ones, under 20 minutes; as a user, those t
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: setup ## the slow ones too: whole matrices and soaks; goes on where it was ended
-	@$(PYTEST) --resume .cache/test-all.json $(ARGS)
+	@$(PYTEST) --resume=.cache/test-all.json $(ARGS)
 
 test-fresh: ## demo and tests on bare Debian 12 and 13 roots (root; see setup/fresh.sh)
 	@sh setup/fresh.sh

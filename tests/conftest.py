@@ -16,7 +16,7 @@ PASSED = pytest.StashKey[frozenset[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--resume FILE`."""
+    """Add `--resume=FILE` (with the sign: as two words pytest would take a FILE that exists for tests to run)."""
     meaning = "leave out what passed in an earlier run of the same source; FILE is kept until all has passed"
     parser.addoption("--resume", metavar="FILE", default=None, help=meaning)
 
