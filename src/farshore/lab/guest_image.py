@@ -34,7 +34,7 @@ def make_disk_image(path: Path, number: int, kind: Literal["raw", "ext4"], size_
     Raises BadInput for a size that is too small or no multiple of 4096, Unavailable without e2fsprogs.
     """
     if size_bytes < SIZE_BYTES_MIN or size_bytes % SLOT_BYTES:
-        raise BadInput(f"A test disk of {size_bytes} bytes cannot be made.", "Give a multiple of 4096, at least 24 MiB.")
+        raise BadInput(f"A test disk cannot have {size_bytes} bytes.", "Give a multiple of 4096, at least 24 MiB.")
     slots = min(SLOTS_DEFAULT, size_bytes // 16 // SLOT_BYTES)
     layout = (_make_raw if kind == "raw" else _make_ext4)(path, number, size_bytes, slots)
     layout.save(path)
