@@ -29,12 +29,12 @@ class Action(Enum):
     FailoverRollback = "FailoverRollback"
     FailoverTest = "FailoverTest"
     FailoverTestStop = "FailoverTestStop"
-    forcesync = "forcesync"
-    move = "move"
-    moveCommit = "moveCommit"
-    moveRollback = "moveRollback"
-    pause = "pause"
-    resume = "resume"
+    ForceSync = "forcesync"
+    Move = "move"
+    MoveCommit = "moveCommit"
+    MoveRollback = "moveRollback"
+    Pause = "pause"
+    Resume = "resume"
     Edit = "vpgSettings commit"
     Delete = "DELETE"
 
@@ -70,9 +70,9 @@ _READING = frozenset(
     {Action.Checkpoints, Action.CloneStart, Action.CloneAbort, Action.FailoverTest, Action.FailoverTestStop}
 )
 _ALL = frozenset(Action)
-_RECOVERY = frozenset({Action.Failover, Action.FailoverTest, Action.CloneStart, Action.move})
+_RECOVERY = frozenset({Action.Failover, Action.FailoverTest, Action.CloneStart, Action.Move})
 _FAILOVER_END = frozenset({Action.FailoverCommit, Action.FailoverRollback})
-_MOVE_END = frozenset({Action.moveCommit, Action.moveRollback})
+_MOVE_END = frozenset({Action.MoveCommit, Action.MoveRollback})
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ RULES: dict[Situation, Rule] = {
     ),
     S.NoVms: Rule(_ALL - {A.Edit, A.Delete}, "Add a VM to it first."),
     S.NoCheckpoint: Rule(_RECOVERY, "Wait for its first checkpoint."),
-    S.TestRunning: Rule(frozenset({A.move, A.Delete}), "Stop the test first."),
+    S.TestRunning: Rule(frozenset({A.Move, A.Delete}), "Stop the test first."),
     S.CloneRunning: Rule(frozenset(), "Wait for the clone, or abort it."),
-    S.Paused: Rule(frozenset({A.Checkpoints, A.forcesync, A.move, A.pause}), "Resume it first."),
-    S.Syncing: Rule(frozenset({A.Checkpoints, A.move}), "Wait until the sync has ended."),
+    S.Paused: Rule(frozenset({A.Checkpoints, A.ForceSync, A.Move, A.Pause}), "Resume it first."),
+    S.Syncing: Rule(frozenset({A.Checkpoints, A.Move}), "Wait until the sync has ended."),
 }
 
 NEEDS: dict[Action, tuple[frozenset[Situation], str]] = {
@@ -118,11 +118,11 @@ NEEDS: dict[Action, tuple[frozenset[Situation], str]] = {
         frozenset({S.FailoverBeforeCommit, S.PartialFailoverBeforeCommit}),
         "is not in Before Commit of a failover",
     ),
-    A.moveCommit: (frozenset({S.MoveBeforeCommit}), "is not in Before Commit of a move"),
-    A.moveRollback: (frozenset({S.MoveBeforeCommit}), "is not in Before Commit of a move"),
+    A.MoveCommit: (frozenset({S.MoveBeforeCommit}), "is not in Before Commit of a move"),
+    A.MoveRollback: (frozenset({S.MoveBeforeCommit}), "is not in Before Commit of a move"),
     A.FailoverTestStop: (frozenset({S.TestRunning}), "has no failover test running"),
     A.CloneAbort: (frozenset({S.CloneRunning}), "has no clone running"),
-    A.resume: (frozenset({S.Paused}), "is not paused"),
+    A.Resume: (frozenset({S.Paused}), "is not paused"),
 }
 """What must be so for an action: at least one of these situations; else the words finish "The VPG ..."."""
 

@@ -1,0 +1,67 @@
+"""The bodies of the actions, by the names that they bear in XML, and the answer that names a task."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from farshore.api.wire.model import Wire
+from farshore.api.wire.scalars import Boolean, CheckpointId, VmNames, WholeNumber
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be empty")
+    return text
+
+
+class CheckpointsDataApi(Wire):
+    """Insert a tagged checkpoint (10.0 calls the XML VpgInsertTagCheckpointDataApi; any root is read)."""
+
+    checkpoint_name: Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_blank)]
+
+
+class FailOverTestStartDataApi(Wire):
+    """Start a failover test."""
+
+    checkpoint_identifier: CheckpointId | None = None
+    vm_identifiers: VmNames | None = None
+
+    also: ClassVar[dict[str, tuple[str, ...]]] = {"checkpoint_identifier": ("checkpointId",)}
+    deprecated: ClassVar[frozenset[str]] = frozenset({"checkpointid"})
+
+
+class StopFailoverTestDataApi(Wire):
+    """Stop failover tests. `TaskIdentifier` is our own: the one test that this task began; without it all."""
+
+    failover_test_success: Boolean = True
+    failover_test_summary: Annotated[str, Field(max_length=4000)] | None = None
+    task_identifier: str | None = None
+
+
+class VpgDeleteDataApi(Wire):
+    """Delete a VPG."""
+
+    force: Boolean = False
+    keep_recovery_volumes: Boolean = False
+
+
+class PairDataApi(Wire):
+    """Pair with another site."""
+
+    host_name: Annotated[str, Field(min_length=1, max_length=255)]
+    port: Annotated[WholeNumber, Field(ge=1, le=65535)] = 9670
+    token: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class UnPairDataApi(Wire):
+    """Unpair."""
+
+    is_keep_target_disks: Boolean = True
+
+
+class TaskIdentifierApi(Wire):
+    """The answer of an action in the classic dialect."""
+
+    task_identifier: str

@@ -1,0 +1,166 @@
+"""VPGs, their VMs and checkpoints as clients read them.
+
+Members of our own stand at the end of each model: what the original has no place for.
+"""
+
+from __future__ import annotations
+
+from farshore.api.wire.links import ResourceLink
+from farshore.api.wire.model import Wire
+from farshore.model.site_kinds import EntityKind
+from farshore.model.vpg import Priority
+from farshore.model.vpg_states import VpgStatus, VpgSubStatus
+
+
+class CheckpointApi(Wire):
+    """A point that can be recovered to. Our own: `HoleBefore`, history is not continuous before it."""
+
+    checkpoint_identifier: str
+    time_stamp: str
+    tag: str | None
+    hole_before: bool = False
+
+
+class VpgCheckpointsStatsApi(Wire):
+    """The ends of the history; null without checkpoints."""
+
+    earliest: CheckpointApi | None
+    latest: CheckpointApi | None
+
+
+class HistoryStatusApi(Wire):
+    """How far back one can go."""
+
+    actual_history_in_minutes: int
+    configured_history_in_minutes: int
+    earliest_checkpoint: CheckpointApi | None
+
+
+class JournalHealthStatusApi(Wire):
+    """The history that is kept in any case."""
+
+    actual_fail_safe_history: int
+    configured_fail_safe_history: int
+    fail_safe_description: str
+
+
+class RecoveredVmApi(Wire):
+    """A VM of a running test (our own)."""
+
+    vm_identifier: str
+    vm_name: str
+    power_state: str
+    serial_log: str | None
+
+
+class FailOverTestApi(Wire):
+    """A failover test that has not ended. All but `Stage` are our own."""
+
+    stage: str
+    task_identifier: str
+    checkpoint_identifier: str
+    started: str
+    vms: list[RecoveredVmApi]
+
+
+class VpgActiveProcessesApi(Wire):
+    """What runs; null: no test does. Our own: `RunningFailOverTests`, all of them."""
+
+    running_fail_over_test_api: FailOverTestApi | None
+    running_fail_over_tests: list[FailOverTestApi]
+
+
+class VpgEntitiesApi(Wire):
+    """What the two ends are."""
+
+    protected: EntityKind = EntityKind.VCenter
+    recovery: EntityKind = EntityKind.VCenter
+    source: EntityKind = EntityKind.VCenter
+    target: EntityKind = EntityKind.VCenter
+
+
+class VpgApi(Wire):
+    """One VPG."""
+
+    vpg_identifier: str
+    vpg_name: str
+    organization_name: str = ""
+    status: VpgStatus
+    sub_status: VpgSubStatus
+    status_description: str
+    priority: Priority
+    actual_rpo: int
+    """Seconds; 0 without a checkpoint, when the substatus says why."""
+    configured_rpo_seconds: int
+    iops: int
+    throughput_in_mb: float
+    used_storage_in_mb: int
+    provisioned_storage_in_mb: int
+    vms_count: int
+    source_site: str
+    target_site: str
+    protected_site: ResourceLink
+    recovery_site: ResourceLink
+    last_test: str | None
+    progress_percentage: int
+    backup_enabled: bool = False
+    active_processes_api: VpgActiveProcessesApi
+    history_status_api: HistoryStatusApi
+    fail_safe_history: JournalHealthStatusApi
+    entities: VpgEntitiesApi = VpgEntitiesApi()
+    service_profile: ResourceLink | None = None
+    service_profile_identifier: str | None = None
+    service_profile_name: str = ""
+    zorg: ResourceLink | None = None
+    vpg_type: str = "Remote"
+    link: ResourceLink
+    checkpoint_interval_in_seconds: float
+    """Our own, as those that follow."""
+    has_checkpoint: bool
+    latest_checkpoint: CheckpointApi | None
+
+
+class VmJournalLimitApi(Wire):
+    """A limit of a journal: type 0 is none."""
+
+    limit_type: int = 0
+    limit_value: int = 0
+
+
+class VmVolumeApi(Wire):
+    """A protected disk."""
+
+    vm_volume_identifier: str
+
+
+class VmApi(Wire):
+    """One VM of a VPG."""
+
+    vm_identifier: str
+    vm_name: str
+    vpg_identifier: str
+    vpg_name: str
+    organization_name: str = ""
+    status: VpgStatus
+    sub_status: VpgSubStatus
+    priority: Priority
+    actual_rpo: int
+    entities: VpgEntitiesApi = VpgEntitiesApi()
+    iops: int
+    throughput_in_mb: float
+    outgoing_band_width_in_mbps: float = 0.0
+    journal_hard_limit: VmJournalLimitApi = VmJournalLimitApi()
+    journal_warning_threshold: VmJournalLimitApi = VmJournalLimitApi()
+    journal_used_storage_mb: int
+    provisioned_storage_in_mb: int
+    used_storage_in_mb: int
+    recovery_host_identifier: str
+    recovery_host_name: str
+    source_site: str
+    target_site: str
+    protected_site: ResourceLink
+    recovery_site: ResourceLink
+    last_test: str | None
+    volumes: list[VmVolumeApi]
+    is_vm_exists: bool
+    link: ResourceLink
