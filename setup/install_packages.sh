@@ -28,5 +28,6 @@ install() {
 
 # What an installation that was interrupted left half done.
 if [ -n "$(dpkg --audit)" ]; then dpkg --configure -a; fi
-# Lists that are missing or old are the usual reason for a failure: fetch them, and try once more.
-install "$@" || { apt-get update -q && install "$@"; }
+# Lists that are missing or old are the usual reason for a failure: fetch them, and try once more. A source that does
+# not answer makes `update` fail, but may well be one of somebody else's.
+install "$@" || { apt-get update -q || true; install "$@"; }
