@@ -55,11 +55,10 @@ def verify(out: Output, folder: Folder) -> None:
 
     with Journal.open(folder) as journal:
         report = journal.verify()
-    data = {"Segments": report.segments, "Bytes": report.size_bytes, "Checkpoints": report.checkpoints}
-    out.result(
-        data,
-        f"Whole: {report.segments} segments, {size_text(report.size_bytes)}, {report.checkpoints} checkpoints.",
-    )
+        count = len(journal.checkpoints())
+    report.raise_if_damaged()
+    data = {"Segments": report.segments, "Bytes": report.bytes, "Checkpoints": count}
+    out.result(data, f"Whole: {report.segments} segments, {size_text(report.bytes)}, {count} checkpoints.")
 
 
 @command(app, "export")
@@ -72,11 +71,14 @@ def export(
 ) -> None:
     """Write a volume as it was at a checkpoint into a raw disk image."""
     from farshore.cli.output import size_text
-    from farshore.datapath.view import export_volume
-    from farshore.errors import BadInput
+    from farshore.datapath.journal import Journal
+    from farshore.datapath.view.export import export as write_image
 
-    if image.exists():
-        raise BadInput(f"{image} is there already.", "Name a file that does not exist.")
-    done = export_volume(folder, checkpoint, volume, image)
-    data = {"Image": str(image), "Volume": volume, "CheckpointIdentifier": done.checkpoint_id, "Bytes": done.size_bytes}
-    out.result(data, f"Volume {volume} at checkpoint {done.checkpoint_id}: {size_text(done.size_bytes)} in {image}.")
+    with Journal.open(folder) as journal, out.bar() as bar:
+        chosen = journal.checkpoint(checkpoint)
+        line = bar.add_task("export")
+        size_bytes = write_image(
+            journal, chosen, volume, image, lambda done, total: bar.update(line, completed=done, total=total)
+        )
+    data = {"Image": str(image), "Volume": volume, "CheckpointIdentifier": chosen.id, "Bytes": size_bytes}
+    out.result(data, f"Volume {volume} at checkpoint {chosen.id}: {size_text(size_bytes)} in {image}.")

@@ -100,3 +100,16 @@ def time_text(time_ns: int) -> str:
 
     moment = datetime.fromtimestamp(time_ns // 1_000_000 / 1000, tz=UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def time_ns_of(text: str) -> int:
+    """The moment of an ISO 8601 text as unix time in nanoseconds. Raises BadInput."""
+    from datetime import datetime
+
+    from farshore.errors import BadInput
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text} is not a time.", "Write it as 2026-11-25T09:30:00Z.") from error
+    return round(moment.timestamp() * 1000) * 1_000_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from farshore.cli.access import Access
 from farshore.errors import BadInput, Conflict
 from farshore.model.rundir import run_directory
-from farshore.model.site import SiteConfig
+from farshore.model.site import SiteConfig, SiteSettings
 
 if TYPE_CHECKING:
     from farshore.identity import Identity
@@ -34,6 +34,7 @@ class NewSite:
     advertised_appliance: str = ""
     user: str = "admin"
     password: str | None = None
+    accelerator: str = "auto"
 
 
 def init_site(folder: Path, wanted: NewSite) -> tuple[Access, SiteConfig]:
@@ -56,6 +57,7 @@ def init_site(folder: Path, wanted: NewSite) -> tuple[Access, SiteConfig]:
         appliance_port=wanted.appliance_port,
         advertised_peer=wanted.advertised_peer,
         advertised_appliance=wanted.advertised_appliance,
+        settings=SiteSettings(accelerator=wanted.accelerator),
     )
     access = _make_accounts(folder, wanted)
     access.save(folder)

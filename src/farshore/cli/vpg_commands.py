@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from farshore.cli.client import SiteClient
 from farshore.cli.options import command
-from farshore.cli.output import Output
+from farshore.cli.output import Output, time_text
 
 app = typer.Typer(help="Groups of VMs: protect them, list checkpoints, test a failover.", no_args_is_help=True)
 
@@ -141,6 +142,7 @@ def checkpoint(
     from farshore.cli.find import find_vpg
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
+    asked = time_text(time.time_ns())
     reply = api.post(f"/vpgs/{vpg_id}/Checkpoints", {"CheckpointName": tag})
     task = _finish(api, out, reply, wait, what="checkpoint")
     if task is None:
@@ -148,7 +150,7 @@ def checkpoint(
     mine = [c for c in api.get(f"/vpgs/{vpg_id}/checkpoints") if c.get("Tag") == tag]
     newest = max(mine, key=lambda c: int(c["CheckpointIdentifier"]), default=None)
     text = f"Checkpoint {newest['CheckpointIdentifier']} of {newest['TimeStamp']}, tagged {tag}." if newest else "Done."
-    out.result({"Task": task, "Checkpoint": newest}, text)
+    out.result({"Asked": asked, "Task": task, "Checkpoint": newest}, text)
 
 
 @command(app, "test")
@@ -167,9 +169,10 @@ def failover_test(
     body: dict[str, Any] = {"VmIdentifiers": vm} if vm else {}
     if checkpoint is not None:
         body["CheckpointIdentifier"] = checkpoint
+    asked = time_text(time.time_ns())
     task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTest", body), wait, what="failover test")
     if task is not None:
-        out.result({"Task": task}, f"The test runs. Stop it with: farshore vpg test-stop {vpg}")
+        out.result({"Asked": asked, "Task": task}, f"The test runs. Stop it with: farshore vpg test-stop {vpg}")
 
 
 @command(app, "test-stop")

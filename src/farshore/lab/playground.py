@@ -25,10 +25,12 @@ from farshore.cli.processes import kill_processes, site_processes, wait_until_go
 from farshore.cli.vpg_settings import create_vpg
 from farshore.cli.waiting import wait_for_protection, wait_for_task
 from farshore.errors import BadInput, Conflict, FarshoreError, Fault, Unavailable
+from farshore.hypervisor.qemu.accelerator import Accelerator, choose_accelerator
 from farshore.lab.addresses import LabAddresses, choose_addresses
 from farshore.lab.description import link_socket
 from farshore.lab.link import Forward, ask_link
 from farshore.lab.names import SITE_NAMES, GuestKind
+from farshore.lab.serial import GREETING
 from farshore.lab.sites import (
     log_tail,
     make_site,
@@ -38,7 +40,7 @@ from farshore.lab.sites import (
     stop_site,
     wait_for_site,
 )
-from farshore.lab.state import FILE_NAME, Lab, LabSite, fresh_folder, lab_list, own_files
+from farshore.lab.state import FILE_NAME, Lab, LabSite, cache_folder, fresh_folder, lab_list, own_files
 from farshore.model.rundir import make_run_directory
 from farshore.model.site import SiteConfig
 
@@ -140,8 +142,9 @@ def _folder(wanted: Path | None) -> tuple[Path, bool]:
 
 def _start_all(lab: Lab, wanted: Wanted, out: Output) -> None:
     step = _Steps(out)
+    accelerator = choose(wanted.guest, out)
     for site in lab.sites:
-        make_site(lab.site_folder(site.name), site.name, site.address)
+        make_site(lab.site_folder(site.name), site.name, site.address, accelerator)
     step("start the link", lambda: start_link(lab))
     for site in lab.sites:
         start_site(lab.site_folder(site.name))
@@ -153,6 +156,18 @@ def _start_all(lab: Lab, wanted: Wanted, out: Output) -> None:
     if wanted.vpg:
         name = wanted.vpg
         step(f"protect them as {name}", lambda: protect(lab, name, wanted, out))
+
+
+def choose(guest: GuestKind, out: Output) -> Accelerator:
+    """What real guests are started with, said in a line; storage VMs need nothing. Raises Unavailable (no kernel)."""
+    if guest == "storage":
+        return "tcg"
+    from farshore.lab.guest_kernel import find_guest_kernel
+
+    found = find_guest_kernel()
+    chosen = choose_accelerator(found.kernel, found.initrd, GREETING, cache_folder(), append="farshore.mode=idle")
+    out.note(chosen.why)
+    return chosen.accelerator
 
 
 class _Steps:
@@ -216,9 +231,11 @@ def add_vms(lab: Lab, wanted: Wanted) -> None:
     if wanted.guest == "storage":
         definitions = storage_definitions(folder, site_id, wanted.vms, wanted.disks, wanted.size_bytes)
     else:
-        from farshore.lab.guest_vms import real_definitions
+        from farshore.lab.guest_kernel import find_guest_kernel
+        from farshore.lab.guest_vms import guest_definitions
 
-        definitions = real_definitions(folder, site_id, wanted.vms, wanted.disks, wanted.size_bytes)
+        guest = find_guest_kernel()
+        definitions = guest_definitions(folder / "disks", wanted.vms, wanted.disks, wanted.size_bytes, guest)
     put_vms(folder, definitions)
     start_vms(folder)
 

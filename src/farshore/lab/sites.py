@@ -25,8 +25,8 @@ TARGETS = ("manager", "watcher", "carrier", "vms", "all")
 LOG_TAIL_LINES = 12
 
 
-def make_site(folder: Path, name: str, address: SiteAddress) -> None:
-    """Make the site's folder; the other site is told to reach it at the link."""
+def make_site(folder: Path, name: str, address: SiteAddress, accelerator: str) -> None:
+    """Make the site's folder; the other site is told to reach it at the link. `accelerator`: kvm or tcg."""
     init_site(
         folder,
         NewSite(
@@ -37,6 +37,7 @@ def make_site(folder: Path, name: str, address: SiteAddress) -> None:
             appliance_port=address.appliance_port,
             advertised_peer=f"{address.host}:{address.link_peer_port}",
             advertised_appliance=f"{address.host}:{address.link_appliance_port}",
+            accelerator=accelerator,
         ),
     )
 
@@ -54,16 +55,23 @@ def start_site(folder: Path) -> None:
         time.sleep(0.02)  # between fork and exec
 
 
-def spawn_detached(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, with both outputs appended to `log`."""
+def spawn_detached(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, with both outputs appended to `log`; by default in `lab_environment`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=environment or lab_environment(),
         )
 
 
-def _environment() -> Mapping[str, str]:
+def lab_environment() -> dict[str, str]:
     """Ours, with this very package first: a lab runs what started it, also from a clone that is not installed."""
     import farshore
 

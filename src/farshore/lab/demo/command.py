@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from farshore.cli.options import command
-from farshore.cli.output import Output
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Output,
     step: Annotated[bool, typer.Option("--step", help="Stop after each part, to look around.")] = False,
 ) -> None:
     """Play the demo: protect two VMs, cut checkpoints, test a failover, verify it; exit code 0 only if all holds."""
     from farshore.lab.demo.story import play
 
-    raise typer.Exit(play(out, step=step))
+    raise typer.Exit(play(step=step))
