@@ -1,1 +1,1 @@
-"""Benchmarks: ours beside a peer in the same run, as ratios. `python -m benchmarks [NAME...]`; method in docs/benchmarks.md."""
+"""Benchmarks: ours beside a peer in the same run, as ratios (`python -m benchmarks [NAME...]`, docs/benchmarks.md)."""

@@ -17,8 +17,12 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}.", file=sys.stderr)
         return 2
-    version = subprocess.run(["qemu-img", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, {version}, Python {platform.python_version()}")
+    version = subprocess.run(["qemu-img", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[
+        0
+    ]
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, {version}, Python {platform.python_version()}"
+    )
     print(f"{'':44} {'ours':>12} {'peer':>12}")
     met = [importlib.import_module(f"benchmarks.{name}").run() for name in names or NAMES]
     return 0 if all(met) else 1

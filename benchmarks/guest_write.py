@@ -1,6 +1,7 @@
-"""A guest's write with our tap in its way, beside the same mirror to nbdkit's null plugin. At least 0.7, of 15 paired rounds.
+"""A guest's write with our tap in its way, beside the same mirror to nbdkit's null plugin: at least 0.7, 15 rounds.
 
-The guest's disk is an export of a qemu-storage-daemon on tmpfs or disk alike; the mirror is attached anew for each run.
+The guest's disk is an export of a qemu-storage-daemon on tmpfs or disk alike; the mirror is attached anew for each
+run.
 """
 
 from __future__ import annotations
@@ -82,7 +83,11 @@ def run() -> bool:
         disk = f"nbd+unix:///d?socket={disk_path}"
         bench = TapBench([SIZE_BYTES])
         try:
-            with running(daemon, disk_path), acknowledged(bench), running(["nbdkit", "-f", "-U", str(null), "null", "1G"], null):
+            with (
+                running(daemon, disk_path),
+                acknowledged(bench),
+                running(["nbdkit", "-f", "-U", str(null), "null", "1G"], null),
+            ):
                 monitor = Monitor(monitor_path)
                 for job in GUEST_JOBS:
                     pairs = paired(

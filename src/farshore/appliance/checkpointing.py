@@ -135,7 +135,7 @@ class Checkpointing:
                 del self._unshipped[vm_id]
 
     async def _forget_the_sync(self) -> None:
-        """The first checkpoint after the sync is acknowledged: the other site has all but what the generations count."""
+        """The first checkpoint after the sync is acknowledged: only what the generations count can be missing there."""
         if self._sync_dropped or self._sync_vouched_at is None or self.road.window.acknowledged < self._sync_vouched_at:
             return
         async with self._turn:

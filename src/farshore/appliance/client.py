@@ -86,8 +86,11 @@ class ApplianceClient:
         await self.call("stop_protecting", LONG_CALL_SECONDS_MAX, vpg_id=vpg_id)
 
     async def protection_status(self, vpg_id: str) -> dict[str, Any]:
-        """State (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes, total_bytes,
-        sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes.
+        """What the protection of a VPG is doing.
+
+        state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes,
+        total_bytes, sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes,
+        received_bytes, last_marker, last_vouched, holes.
         """
         return dict(await self.call("protection_status", vpg_id=vpg_id))
 

@@ -116,8 +116,8 @@ class ViewKeeper:
         journal = self.around.site_folder / "journal" / view.vpg_id
         with open(self.around.log(f"view-{view.operation[:8]}"), "ab") as log:
             process = subprocess.Popen(  # it shall outlive this process, so not asyncio's
-                [sys.executable, "-m", "farshore.datapath.view", "--journal", os.fspath(journal), "--checkpoint", str(view.checkpoint),
-                 "--volume", str(view.volume), "--socket", os.fspath(view.socket)],
+                [sys.executable, "-m", "farshore.datapath.view", "--journal", os.fspath(journal), "--checkpoint",
+                 str(view.checkpoint), "--volume", str(view.volume), "--socket", os.fspath(view.socket)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=carrier_environment(),
             )  # fmt: skip
         view.pid, view.started = process.pid, process_start_time(process.pid) or 0

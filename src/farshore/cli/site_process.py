@@ -98,7 +98,7 @@ class Child:
 
 def _only_one(folder: Path) -> IO[str]:
     """Hold the site's lock for as long as the file is open. Raises Conflict when another process has it."""
-    handle = open(folder / "site.pid", "a+")
+    handle = (folder / "site.pid").open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,7 +6,7 @@ r"""What sender and receiver say: TLS 1.3, certificates of both sides, after one
     receiver  WELCOME  {"ok": true, "durable_sequence", "epoch", "journal_id"}\n
               or {"ok": false, "code", "fact", "remedy", "epoch"}\n and close
     sender    segments, back to back, from durable_sequence + 1 on; a PING after a second without any
-    receiver  16-byte frames: ACKD n (everything up to n is durable), PONG, NACK code n (segment n is refused), then close
+    receiver  16-byte frames: ACKD n (all up to n is durable), PONG, NACK code n (segment n is refused), then close
 
 In flight: as many segments as the window holds. After an ACKD the sender may forget up to n. Silence of
 SILENCE_SECONDS on either side is a broken link. What is not understood closes the connection.
