@@ -24,7 +24,7 @@ from farshore.site.site import Site, identity_folder, open_site
 from farshore.site.vpg_views import VpgViews
 
 STOP_SECONDS = 2.6
-API_MODULE = "farshore.api.app"
+API_MODULE = "farshore.api.application"
 """The face for clients stands above the manager, so it is found by name, as a server finds its application."""
 
 log = structlog.get_logger("manager")
