@@ -343,6 +343,7 @@ class LifeContract:
                 maker.pwrite(0, b"\x21" * 4096)
             scratch = bench.folder / "scratch" / f"{view.disk_id}.qcow2"
             overlays[view.disk_id] = Overlay(view.socket, "", scratch)
+        bench.driver.inventory.remove("vm-1")
         await bench.driver.start_vm(bench.definition, overlays=overlays, label="test 7")
         vm = await bench.open()
         await bench.write("a", 4096, 4096, 0x22)
