@@ -20,9 +20,8 @@ def main(names: list[str]) -> int:
     version = subprocess.run(["qemu-img", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[
         0
     ]
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, {version}, Python {platform.python_version()}"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    print(f"{machine}, {version}, Python {platform.python_version()}")
     print(f"{'':44} {'ours':>12} {'peer':>12}")
     met = [importlib.import_module(f"benchmarks.{name}").run() for name in names or NAMES]
     return 0 if all(met) else 1

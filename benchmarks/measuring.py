@@ -85,8 +85,8 @@ def tell(name: str, pairs: list[tuple[float, float]], unit: str, bar: float) -> 
     ours, peer = (statistics.median(values) for values in zip(*pairs, strict=True))
     verdict = "ok" if middle >= bar else "MISSED"
     print(
-        f"{name:44} {ours:12,.1f} {peer:12,.1f} {unit:10} ratio {middle:5.2f} ({low:.2f}..{high:.2f}), at least {bar}: {verdict}"
-        f"  load {os.getloadavg()[0]:.1f}",
+        f"{name:44} {ours:12,.1f} {peer:12,.1f} {unit:10} ratio {middle:5.2f} ({low:.2f}..{high:.2f}), "
+        f"at least {bar}: {verdict}  load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
     return middle >= bar
