@@ -78,7 +78,8 @@ def run() -> bool:
         daemon = [
             "qemu-storage-daemon", "--blockdev", f"driver=raw,node-name=d0,file.driver=file,file.filename={image}",
             "--chardev", f"socket,id=m,path={monitor_path},server=on,wait=off", "--monitor", "chardev=m",
-            "--nbd-server", f"addr.type=unix,addr.path={disk_path}", "--export", "type=nbd,id=e,node-name=d0,name=d,writable=on",
+            "--nbd-server", f"addr.type=unix,addr.path={disk_path}",
+            "--export", "type=nbd,id=e,node-name=d0,name=d,writable=on",
         ]  # fmt: skip
         disk = f"nbd+unix:///d?socket={disk_path}"
         bench = TapBench([SIZE_BYTES])
