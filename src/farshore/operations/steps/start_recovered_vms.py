@@ -38,7 +38,7 @@ async def read_definitions(vpg_id: str, checkpoint_id: str, vm_ids: list[str]) -
 
 
 def volume_numbers(vpg: Vpg, definitions: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """{vm_id: {disk_id: volume number}} of the VMs. Raises Fault when a disk of a definition is no volume of the VPG."""
+    """{vm_id: {disk_id: volume number}} of the VMs. Raises Fault for a disk that is no volume."""
     numbers = {(volume.vm_id, volume.disk_id): volume.number for volume in vpg.volumes}
     disks: dict[str, dict[str, int]] = {}
     for vm_id, definition in definitions.items():

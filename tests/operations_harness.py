@@ -1,0 +1,189 @@
+"""Runs one operation again and again, each time killed (-9) at another call, and tells how each ended.
+
+    python tests/operations_harness.py FOLDER SCENARIO
+
+For each kill point the prepared site is copied, a forked process is killed there, a second one takes the operation up
+again. Prints JSON: {"calls": n, "ends": {"": end without a kill, "1:before": end, ...}}; an end is all that can be
+observed afterwards: task, rows at both sites, tests, and what both appliances hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from farshore.model.task import TaskType
+from farshore.model.views import VpgOrder
+from farshore.operations import engine, orders
+from farshore.operations.orders import Orders
+from farshore.site.appliances import Appliances
+from farshore.site.creation import create_site
+from farshore.site.peers import Peer
+from farshore.site.site import Site, open_site
+from tests.fake_appliance import FakeAppliance, FakePeer, Killer
+
+NORTH = "00000000-0000-4000-8000-000000000001"
+VPG = "00000000-0000-4000-8000-00000000000a"
+END_SECONDS = 30
+AT_ONCE = 10
+
+SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]] = {
+    # name: what comes before it, kind, request, how the fakes behave
+    "protect": ([], TaskType.CreateProtectionGroup, {}, {}),
+    "protect_refused": ([], TaskType.CreateProtectionGroup, {}, {"north": frozenset({"protect_vpg"})}),
+    "checkpoint": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {}),
+    "checkpoint_void": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {"void": 2}),
+    "test": (["protect"], TaskType.FailOverTest, {"checkpoint_id": None, "vm_ids": ["name-vm1"]}, {}),
+    "test_refused": (
+        ["protect"],
+        TaskType.FailOverTest,
+        {"checkpoint_id": "7", "vm_ids": None},
+        {"south": frozenset({"start_recovered_vms"})},
+    ),
+    "stop": (["protect", "test"], TaskType.StopFailOverTest, {"success": True, "summary": "ok", "test_task": None}, {}),
+    "remove": (["protect"], TaskType.RemoveProtectionGroup, {"force": False, "keep_recovery_volumes": False}, {}),
+    "remove_refused": (
+        ["protect"],
+        TaskType.RemoveProtectionGroup,
+        {"force": False, "keep_recovery_volumes": False},
+        {"south": frozenset({"forget_vpg"})},
+    ),
+}
+
+
+def prepare(folder: Path) -> None:
+    """A new site, paired with the fake one."""
+    create_site(folder, "south", "127.0.0.1", (19669, 19670, 19671), "admin", "secret")
+    site = open_site(folder, FakeAppliance(folder / "south.json"))
+    site.peers.save(Peer(NORTH, "north", "127.0.0.1:1", "127.0.0.1:2"))
+    site.database.close()
+
+
+def fakes(folder: Path, behave: dict[str, Any], at: str) -> tuple[FakeAppliance, FakePeer]:
+    """This site's appliance, and the other site."""
+    killer = Killer(at)
+    own = FakeAppliance(folder / "south.json", killer, behave.get("south", frozenset()))
+    north = FakeAppliance(folder / "north.json", killer, behave.get("north", frozenset()))
+    if "void" in behave:
+        own.save(own.state() | {"void": behave["void"]})
+    return own, FakePeer(north, folder / "north-rows.json")
+
+
+def bind_fakes(site: Site, own: FakeAppliance, peer: FakePeer) -> None:
+    """Let the site talk to the fakes."""
+    site.client = peer  # type: ignore[assignment]
+    site.appliances = Appliances(site.id, own, site.client)
+
+
+async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
+    """Order the operation unless it was ordered, and wait for its end."""
+    _, kind, request, behave = SCENARIOS[name]
+    own, peer = fakes(folder, behave, at)
+    site = open_site(folder, own)
+    bind_fakes(site, own, peer)
+    task_id = f"00000000-0000-4000-8000-{list(SCENARIOS).index(name):012d}.{site.id}"
+    orders.new_task_id = lambda _site_id: task_id
+    engine.launch(site, folder / "operations.sqlite")
+    taken = Orders(site)
+    await taken.resume()
+    if site.tasks.get(task_id) is None:
+        if kind is TaskType.CreateProtectionGroup:
+            order = VpgOrder(name="shop", protected_site_id=NORTH, recovery_site_id=site.id, vm_ids=("vm1", "vm2"))
+            request = {"order": order.model_dump(mode="json")}
+        await taken.place(kind, VPG, site.id, request, "tester")
+    deadline = time.monotonic() + END_SECONDS
+    while (task := site.tasks.get(task_id)) is None or task.live:
+        assert time.monotonic() < deadline, "the operation did not end"
+        await asyncio.sleep(0.02)
+    # A refused test is marked as failed after its task has ended.
+    while any(test.state == "starting" for test in site.tests.of(VPG)):
+        assert time.monotonic() < deadline, "the test's row did not end"
+        await asyncio.sleep(0.02)
+    return {"calls": own.killer.calls, "end": observe(site, own, peer, task_id)}
+
+
+def observe(site: Site, own: FakeAppliance, peer: FakePeer, task_id: str) -> dict[str, Any]:
+    """All that can be seen of the end."""
+    task = site.tasks.get(task_id)
+    assert task is not None
+    return {
+        "task": [task.state, task.progress, task.reason, task.note],
+        "rows": [[row.vpg.id, row.phase, row.vpg.version, len(row.vpg.volumes)] for row in site.vpgs.all()],
+        "tests": [[test.state, test.checkpoint_id, test.success, test.summary, test.vms] for test in site.tests.of(VPG)],
+        "south": own.state(),
+        "north": peer.appliance.state(),
+        "north_rows": peer.vpgs(),
+    }
+
+
+def begin(folder: Path, name: str, at: str) -> tuple[int, int]:
+    """Play in a forked process: its identifier, and where its end can be read."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            asyncio.run(_played(folder, name, at, writing))
+        finally:
+            os._exit(1)
+    os.close(writing)
+    return child, reading
+
+
+def end(begun: tuple[int, int]) -> dict[str, Any] | None:
+    """Wait for it; None when it was killed."""
+    child, reading = begun
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else None
+
+
+async def _played(folder: Path, name: str, at: str, writing: int) -> None:
+    result = await play(folder, name, at)
+    os.write(writing, json.dumps(result).encode())
+    os._exit(0)
+
+
+def played(folder: Path, base: Path, name: str, points: list[str]) -> dict[str, dict[str, Any]]:
+    """The results after kills at these points, all at the same time (they mostly wait)."""
+    copies = [folder / f"copy{number}" for number in range(len(points))]
+    for copy in copies:
+        shutil.copytree(base, copy)
+    killed = [begin(copy, name, at) for copy, at in zip(copies, points, strict=True)]
+    for at, result in [(at, end(begun)) for at, begun in zip(points, killed, strict=True)]:
+        assert result is None, f"it was not killed at {at}"
+    again = [begin(copy, name, "") for copy in copies]
+    results = {}
+    for at, result in [(at, end(begun)) for at, begun in zip(points, again, strict=True)]:
+        assert result is not None, f"no end after {at}"
+        results[at] = result["end"]
+    for copy in copies:
+        shutil.rmtree(copy)
+    return results
+
+
+def main(folder: Path, name: str) -> None:
+    """Play the scenario without a kill, then killed at each point."""
+    base = folder / "base"
+    prepare(base)
+    for before in SCENARIOS[name][0]:
+        assert end(begin(base, before, ""))
+    shutil.copytree(base, folder / "whole")
+    whole = end(begin(folder / "whole", name, ""))
+    assert whole is not None
+    ends = {"": whole["end"]}
+    points = [f"{call}:{when}" for call in range(1, whole["calls"] + 1) for when in ("before", "after")]
+    for first in range(0, len(points), AT_ONCE):
+        ends |= played(folder, base, name, points[first : first + AT_ONCE])
+    print(json.dumps({"calls": whole["calls"], "ends": ends}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
