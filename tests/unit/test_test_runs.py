@@ -32,7 +32,7 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=tree, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "with workers"])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "with workers"])
 def test_a_user_is_told_what_was_left_out_and_why(workers: list[str], tree: Path) -> None:
     """A test marked `root` is skipped for a user; its name and reason stand before the last line."""
     marked = "import pytest\n\n@pytest.mark.root(reason='it mounts')\ndef test_a():\n    assert 0\n\n"
@@ -44,7 +44,7 @@ def test_a_user_is_told_what_was_left_out_and_why(workers: list[str], tree: Path
     assert "1 passed, 1 skipped" in last
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "with workers"])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "with workers"])
 def test_a_run_goes_on_where_it_ended(workers: list[str], tree: Path) -> None:
     """What passed is not run again while the source is the same; when all has passed, the record is gone."""
     tests = tree / "tests/test_made_up.py"
