@@ -60,6 +60,8 @@ async def _services(request: Request) -> Services:
 
 
 SignedIn = Annotated[Caller, Depends(_caller)]
+SIGNED_IN = [Depends(_caller)]
+"""For a router: none of its routes can be reached without signing in."""
 Site = Annotated[Services, Depends(_services)]
 
 

@@ -43,7 +43,7 @@ async def read_body(request: Request, kind: type[Model]) -> Model:
     if not isinstance(data, dict):
         raise BadInput(f"The body must be an object, not {_what(data)}.", _REMEDY)
     try:
-        model = kind.model_validate(data)
+        model = kind.read(data)
     except ValidationError as error:
         raise BadInput(_first(error, kind), _REMEDY) from error
     note_unknown(request, model.unknown_members())

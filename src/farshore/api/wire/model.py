@@ -7,9 +7,9 @@ older names that a member still answers to, `deprecated` those of them that are 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 _SPELLED = {
     "actual_rpo": "ActualRPO",
@@ -26,6 +26,9 @@ _SPELLED = {
 }
 """Members that clients know by a spelling that no rule gives."""
 
+FROM_CLIENT: dict[str, str] = {"from": "client"}
+"""The validation context of what a client sent; what we make ourselves is spelled right."""
+
 
 def spelled(field: str) -> str:
     """A member's name on the wire."""
@@ -41,9 +44,9 @@ class Wire(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fold(cls, data: Any) -> Any:
+    def _fold(cls, data: Any, info: ValidationInfo) -> Any:
         """Give each member its own spelling; refuse one that is given twice with different values."""
-        if not isinstance(data, dict):
+        if info.context is not FROM_CLIENT or not isinstance(data, dict):
             return data
         folded: dict[str, Any] = {}
         given: dict[str, str] = {}
@@ -56,6 +59,11 @@ class Wire(BaseModel):
             if value is not None:  # null means the default
                 folded[own] = value
         return folded
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """The model from plain data that a client sent. Raises pydantic's ValidationError."""
+        return cls.model_validate(data, context=FROM_CLIENT)
 
     def unknown_members(self) -> list[str]:
         """The members that were sent and mean nothing here, with those of parts as Part.Member."""

@@ -1,0 +1,94 @@
+"""The API as one application: the site behind it, its settings, its routes, and how errors are told."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from farshore.api.any_case import AnyCase
+from farshore.api.last_resort import LastResort
+from farshore.api.routes import (
+    sign_in,
+    sites,
+    tasks,
+    virtualization_sites,
+    vms,
+    vpg_actions,
+    vpg_settings,
+    vpg_settings_parts,
+    vpgs,
+)
+from farshore.api.services import Services
+from farshore.api.sessions import Sessions
+from farshore.api.settings import ApiSettings
+from farshore.api.settings_store import SettingsStore
+from farshore.api.state import ApiState
+from farshore.api.wire.reply import reply_error
+from farshore.errors import FarshoreError
+
+STATUS = {
+    "bad_input": 400,
+    "not_signed_in": 401,
+    "not_permitted": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "unsupported": 501,
+    "unavailable": 503,
+}
+"""HTTP status by kind of error; 500 for the rest."""
+
+ROUTERS = (
+    sign_in.router,
+    sites.router,
+    virtualization_sites.router,
+    tasks.router,
+    vms.router,
+    vpgs.router,
+    vpg_actions.router,
+    vpg_settings_parts.router,
+    vpg_settings.router,
+)
+
+log = logging.getLogger("farshore.api")
+
+
+def create_app(services: Services, settings: ApiSettings | None = None) -> FastAPI:
+    """The ASGI application; run it with `farshore.api.server`."""
+    settings = settings or ApiSettings()
+    app = FastAPI(title="Farshore", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.farshore = ApiState(
+        services, settings, Sessions(services, settings), SettingsStore(settings.settings_idle_seconds)
+    )
+    paths: list[str] = []
+    for router in ROUTERS:
+        app.include_router(router)
+        paths += [str(getattr(route, "path", "")) for route in router.routes]
+    app.add_middleware(AnyCase, paths=paths)
+    app.add_exception_handler(FarshoreError, _tell_farshore)
+    app.add_exception_handler(HTTPException, _tell_http)
+    app.add_middleware(LastResort)  # added last: it stands outside the others
+    return app
+
+
+async def _tell_farshore(request: Request, error: Any) -> Response:
+    status = STATUS.get(error.kind, 500)
+    headers = {"WWW-Authenticate": _challenge(request)} if status == 401 else None
+    if status == 500:
+        log.error("a request failed: %s %s: %s", request.method, request.url.path, error)
+    return reply_error(request, status, str(error), headers)
+
+
+def _challenge(request: Request) -> str:
+    """What to sign in with: .NET sends Basic credentials only when it was asked for them."""
+    return 'Basic realm="farshore"' if request.url.path == "/v1/session/add" else 'Bearer realm="farshore"'
+
+
+async def _tell_http(request: Request, error: Any) -> Response:
+    words = {
+        404: f"There is nothing at {request.url.path}. Read GET /v1 for what there is.",
+        405: f"{request.method} is not offered at {request.url.path}.",
+    }
+    return reply_error(request, error.status_code, words.get(error.status_code, str(error.detail)), error.headers)

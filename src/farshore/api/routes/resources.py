@@ -1,0 +1,13 @@
+"""The resources that `GET /v1` lists: those that answer in this version."""
+
+RESOURCES = (
+    "session",
+    "localsite",
+    "peersites",
+    "tasks",
+    "virtualizationsites",
+    "vms",
+    "vpgs",
+    "vpgSettings",
+    "serverDateTime",
+)

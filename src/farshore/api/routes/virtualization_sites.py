@@ -1,0 +1,111 @@
+"""What there is at this site and its peers: VMs that can be protected, and what there is to recover to."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from farshore.api.services import Services
+from farshore.api.state import SIGNED_IN, Site
+from farshore.api.telling import site_link
+from farshore.api.wire.reply import reply, reply_list
+from farshore.api.wire.sites import (
+    DatastoreNativeApi,
+    FolderNativeApi,
+    HostNativeApi,
+    NetworkNativeApi,
+    ResourcePoolNativeApi,
+    VirtualizationSiteApi,
+    VmNativeApi,
+    VmNativeVolumeApi,
+)
+from farshore.errors import NotFound
+
+PATH = "/v1/virtualizationsites"
+router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
+
+
+async def _names(site: Services) -> dict[str, str]:
+    here = await site.local_site()
+    return {here.site_id: here.name} | {peer.site_id: peer.name for peer in await site.peer_sites()}
+
+
+def _tell(request: Request, site_id: str, name: str) -> VirtualizationSiteApi:
+    return VirtualizationSiteApi(
+        site_identifier=site_id, virtualization_site_name=name, link=site_link(request, site_id)
+    )
+
+
+@router.get("")
+async def list_sites(request: Request, site: Site) -> Response:
+    """This site and its peers."""
+    names = await _names(site)
+    return reply_list(request, VirtualizationSiteApi, [_tell(request, key, name) for key, name in names.items()])
+
+
+@router.get("/{site_id}")
+async def get_site(request: Request, site_id: str, site: Site) -> Response:
+    """One of them."""
+    names = await _names(site)
+    if site_id.lower() not in names:
+        raise NotFound(f"There is no site {site_id}.", f"List them with GET {PATH}.")
+    return reply(request, _tell(request, site_id.lower(), names[site_id.lower()]))
+
+
+@router.get("/{site_id}/vms")
+async def list_vms(request: Request, site_id: str, site: Site) -> Response:
+    """The site's VMs, protected or not."""
+    told = [
+        VmNativeApi(
+            vm_identifier=view.vm_id,
+            vm_name=view.vm_name,
+            power_state=view.power,
+            problem=view.problem or None,
+            volumes=[
+                VmNativeVolumeApi(volume_identifier=disk.disk_id, size_in_bytes=disk.size_bytes) for disk in view.disks
+            ],
+        )
+        for view in await site.site_vms(site_id.lower())
+    ]
+    return reply_list(request, VmNativeApi, told)
+
+
+@router.get("/{site_id}/hosts")
+async def list_hosts(request: Request, site_id: str, site: Site) -> Response:
+    """The site's hosts."""
+    found = (await site.site_resources(site_id.lower())).hosts
+    told = [HostNativeApi(host_identifier=one.resource_id, virtualization_host_name=one.name) for one in found]
+    return reply_list(request, HostNativeApi, told)
+
+
+@router.get("/{site_id}/datastores")
+async def list_datastores(request: Request, site_id: str, site: Site) -> Response:
+    """The site's stores."""
+    found = (await site.site_resources(site_id.lower())).datastores
+    told = [DatastoreNativeApi(datastore_identifier=one.resource_id, datastore_name=one.name) for one in found]
+    return reply_list(request, DatastoreNativeApi, told)
+
+
+@router.get("/{site_id}/networks")
+async def list_networks(request: Request, site_id: str, site: Site) -> Response:
+    """The site's networks."""
+    found = (await site.site_resources(site_id.lower())).networks
+    told = [NetworkNativeApi(network_identifier=one.resource_id, virtualization_network_name=one.name) for one in found]
+    return reply_list(request, NetworkNativeApi, told)
+
+
+@router.get("/{site_id}/folders")
+async def list_folders(request: Request, site_id: str, site: Site) -> Response:
+    """The site's folders of VMs."""
+    found = (await site.site_resources(site_id.lower())).folders
+    told = [FolderNativeApi(folder_identifier=one.resource_id, folder_name=one.name) for one in found]
+    return reply_list(request, FolderNativeApi, told)
+
+
+@router.get("/{site_id}/resourcepools")
+async def list_resource_pools(request: Request, site_id: str, site: Site) -> Response:
+    """The site's resource pools."""
+    found = (await site.site_resources(site_id.lower())).resource_pools
+    told = [
+        ResourcePoolNativeApi(resource_pool_identifier=one.resource_id, resource_pool_name=one.name) for one in found
+    ]
+    return reply_list(request, ResourcePoolNativeApi, told)

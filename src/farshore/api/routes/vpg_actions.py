@@ -1,0 +1,97 @@
+"""The actions on a VPG: take the order apart, hand it to the site, answer its task at once.
+
+What the page has and this version does not is answered 501 in words, so that nothing looks as if it had been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request, Response
+
+from farshore.api.routes.tasks import answer_task
+from farshore.api.routes.vm_selection import select_vms
+from farshore.api.routes.vpgs import find_vpg
+from farshore.api.state import SIGNED_IN, SignedIn, Site, link
+from farshore.api.wire.actions import CheckpointsDataApi, FailOverTestStartDataApi, StopFailoverTestDataApi
+from farshore.api.wire.body import read_body
+from farshore.api.wire.reply import reply_error
+from farshore.errors import BadInput, Unsupported
+from farshore.model.task import understand_task_id
+
+router = APIRouter(prefix="/v1/vpgs", dependencies=SIGNED_IN)
+
+NOT_YET = (
+    "CloneStart",
+    "CloneAbort",
+    "Failover",
+    "FailoverCommit",
+    "FailoverRollback",
+    "forcesync",
+    "move",
+    "moveCommit",
+    "moveRollback",
+    "pause",
+    "resume",
+)
+
+
+@router.post("/{vpg_id}/Checkpoints")
+async def insert_checkpoint(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
+    """Cut a tagged checkpoint now [K1]."""
+    view = await find_vpg(site, vpg_id)
+    body = await read_body(request, CheckpointsDataApi)
+    task_id = await site.insert_checkpoint(view.vpg_id, body.checkpoint_name, caller.account.name)
+    return answer_task(request, caller, task_id)
+
+
+@router.post("/{vpg_id}/FailoverTest")
+async def failover_test(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
+    """Recover the VMs on an isolated network, the protected ones untouched [T1, T2]."""
+    view = await find_vpg(site, vpg_id)
+    body = await read_body(request, FailOverTestStartDataApi)
+    vm_ids = select_vms(body.vm_identifiers, view.vms, view.name)
+    task_id = await site.failover_test(view.vpg_id, body.checkpoint_identifier, vm_ids, caller.account.name)
+    return answer_task(request, caller, task_id)
+
+
+@router.post("/{vpg_id}/FailoverTestStop")
+async def failover_test_stop(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
+    """End the VPG's tests, or the one whose task is named [T3]."""
+    view = await find_vpg(site, vpg_id)
+    body = await read_body(request, StopFailoverTestDataApi)
+    test_task = None
+    if body.task_identifier is not None:
+        test_task = understand_task_id(body.task_identifier)
+        if test_task is None:
+            fact = f"TaskIdentifier: {body.task_identifier} is not the identifier of a task."
+            raise BadInput(fact, "Give that of the FailoverTest, or leave it out to stop all.")
+    task_id = await site.failover_test_stop(
+        view.vpg_id,
+        success=body.failover_test_success,
+        summary=body.failover_test_summary or None,
+        test_task=test_task,
+        who=caller.account.name,
+    )
+    return answer_task(request, caller, task_id)
+
+
+def _not_yet(action: str) -> Callable[..., Awaitable[Response]]:
+    async def refuse(vpg_id: str, site: Site) -> Response:
+        view = await find_vpg(site, vpg_id)
+        fact = f"This version of Farshore does not offer {action}; the VPG {view.name} is as it was."
+        raise Unsupported(fact, "docs/vpgs-post.md says what works in which version.")
+
+    return refuse
+
+
+for _action in NOT_YET:
+    router.add_api_route(f"/{{vpg_id}}/{_action}", _not_yet(_action), methods=["POST"], name=_action)
+
+
+@router.post("")
+async def create_deprecated(request: Request) -> Response:
+    """The deprecated way to create a VPG [C1]; not offered yet."""
+    headers = {"Deprecation": "true", "Link": f'<{link(request, "/v1/vpgSettings")}>; rel="successor-version"'}
+    text = "This version of Farshore does not create a VPG here. Use POST /v1/vpgSettings and commit it."
+    return reply_error(request, 501, text, headers)

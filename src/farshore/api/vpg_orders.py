@@ -1,0 +1,91 @@
+"""Between a settings object, as clients fill it, and the order that the site carries out."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi, VpgSettingsVmApi
+from farshore.errors import BadInput
+from farshore.model.views import VpgOrder, VpgView
+from farshore.model.vpg import VpgSettings
+
+MIB = 1 << 20
+_MEMBERS = {
+    "checkpoint_interval_seconds": "Basic.CheckpointIntervalInSeconds",
+    "history_seconds": "Basic.JournalHistoryInHours",
+    "rpo_seconds": "Basic.RpoInSeconds",
+    "window_bytes": "Basic.WindowInMB",
+    "name": "Basic.Name",
+}
+
+
+def settings_of_vpg(view: VpgView) -> VpgSettingsApi:
+    """The settings object that would make the VPG what it is."""
+    settings = view.settings
+    hours, rest = divmod(settings.history_seconds, 3600)
+    return VpgSettingsApi(
+        vpg_identifier=view.vpg_id,
+        basic=VpgSettingsBasicApi(
+            name=view.name,
+            rpo_in_seconds=settings.rpo_seconds,
+            journal_history_in_hours=max(1, hours),
+            journal_history_in_seconds=settings.history_seconds if rest else None,
+            priority=settings.priority,
+            protected_site_identifier=view.protected_site_id,
+            recovery_site_identifier=view.recovery_site_id,
+            checkpoint_interval_in_seconds=settings.checkpoint_interval_seconds,
+            window_in_mb=settings.window_bytes // MIB,
+        ),
+        vms=[VpgSettingsVmApi(vm_identifier=vm.vm_id) for vm in view.vms],
+    )
+
+
+def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
+    """What a settings object asks for. Raises BadInput naming the member."""
+    basic = content.basic
+    name = (basic.name or "").strip()
+    for member, value in (
+        ("Basic.Name", name),
+        ("Basic.ProtectedSiteIdentifier", basic.protected_site_identifier),
+        ("Basic.RecoverySiteIdentifier", basic.recovery_site_identifier),
+    ):
+        if not value:
+            raise BadInput(f"{member}: it is mandatory.", "Set it and commit again.")
+    history = basic.journal_history_in_seconds
+    values = {
+        "checkpoint_interval_seconds": basic.checkpoint_interval_in_seconds,
+        "history_seconds": basic.journal_history_in_hours * 3600 if history is None else history,
+        "rpo_seconds": basic.rpo_in_seconds,
+        "priority": basic.priority,
+    }
+    if basic.window_in_mb is not None:
+        values["window_bytes"] = basic.window_in_mb * MIB
+    try:
+        return VpgOrder(
+            vpg_id=content.vpg_identifier,
+            name=name,
+            protected_site_id=(basic.protected_site_identifier or "").lower(),
+            recovery_site_id=(basic.recovery_site_identifier or "").lower(),
+            settings=VpgSettings.model_validate(values),
+            vm_ids=tuple(dict.fromkeys(vm.vm_identifier for vm in content.vms)),
+        )
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)[0]
+        member = _MEMBERS.get(str(found["loc"][-1]), str(found["loc"][-1]))
+        raise BadInput(f"{member}: {found['msg']}.", "Mend it and commit again.") from error
+
+
+def unused_members(content: VpgSettingsApi) -> list[str]:
+    """What the object sets and this version makes no use of, to be told at the commit."""
+    scripts = (content.scripting.pre_recovery, content.scripting.post_recovery)
+    found = []
+    if any(script.command for script in scripts):
+        found.append("Scripting (no scripts are run)")
+    if content.boot_groups.boot_groups:
+        found.append("BootGroups (all VMs start together)")
+    limits = content.journal.limitation.model_dump(exclude_none=True)
+    if any(limits.values()):
+        found.append("Journal.Limitation (the store's reserve holds)")
+    if any(content.recovery.model_dump(exclude_none=True).values()):
+        found.append("Recovery")
+    return found
