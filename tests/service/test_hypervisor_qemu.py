@@ -167,9 +167,10 @@ class TestHungTap:
         await asyncio.sleep(0.3)
         assert not write.done()
         began = time.monotonic()
-        with pytest.raises(TapLost):
+        with pytest.raises(TapLost) as lost:
             await vm.vouch()
         assert time.monotonic() - began < 1.5
+        assert lost.value.unanswered
         await vm.yank("a")
         await asyncio.wait_for(write, 1)
         await until(lambda: bool(bench.lost))

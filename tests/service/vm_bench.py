@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -53,6 +54,12 @@ async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
+def _answers(path: Path) -> bool:
+    """The file is there before its process listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 class Sink:
     """The sink of one disk."""
 
@@ -62,7 +69,7 @@ class Sink:
         command = ["nbdkit", "-f", "-U", str(self.socket), "--filter=blocksize-policy", "memory", str(size)]
         self.process = subprocess.Popen([*command, "blocksize-minimum=1"], stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
-        while not self.socket.exists():
+        while not _answers(self.socket):
             assert self.process.poll() is None, "nbdkit did not start"
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -166,10 +173,10 @@ class StorageDaemonBench(VmBench):
 
     async def write(self, disk_id: str, offset: int, length: int, pattern: int) -> None:
         """Through the disk's writable export."""
-        socket = self.driver.processes.folder(self.definition.id).disks
+        disks = self.driver.processes.folder(self.definition.id).disks
 
         def work() -> None:
-            with NbdClient(socket, disk_id) as client:
+            with NbdClient(disks, disk_id) as client:
                 client.pwrite(offset, bytes([pattern]) * length)
 
         await asyncio.to_thread(work)

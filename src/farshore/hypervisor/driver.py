@@ -33,13 +33,17 @@ OnLost = Callable[[str, str], None]
 
 
 class TapLost(Unavailable):
-    """A disk has left the stream: writes to it may have passed the tap by. `disk_ids` says which."""
+    """A disk has left the stream: writes to it may have passed the tap by. `disk_ids` says which.
 
-    def __init__(self, disk_ids: Sequence[str], reason: str) -> None:
+    `unanswered`: QEMU only did not say in time that all is well; the marker is void all the same, the taps may be fine.
+    """
+
+    def __init__(self, disk_ids: Sequence[str], reason: str, *, unanswered: bool = False) -> None:
         names = ", ".join(disk_ids)
         super().__init__(f"The tap of {names} is lost: {reason}.", "It is attached and synced again by itself.")
         self.disk_ids = tuple(disk_ids)
         self.reason = reason
+        self.unanswered = unanswered
 
 
 class AttachRefused(Unavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -68,9 +69,10 @@ class OwnProcessDriver(ABC):
         }
         defined = [entry.definition for entry in self.inventory.entries() if entry.definition is not None]
         own = [definition for definition in defined if self._is_mine(definition)]
-        listed = [await self._summary(definition, records.pop(definition.id, None)) for definition in own]
-        recovered = [await self._summary(record.definition, record) for record in records.values()]
-        return listed + [replace(summary, recovered=True) for summary in recovered]
+        pairs = [(definition, records.pop(definition.id, None)) for definition in own]
+        listed = await asyncio.gather(*(self._summary(definition, record) for definition, record in pairs))
+        recovered = await asyncio.gather(*(self._summary(record.definition, record) for record in records.values()))
+        return [*listed, *(replace(summary, recovered=True) for summary in recovered)]
 
     async def open_vm(self, vm_id: str) -> BlockLayerVm:
         """See Hypervisor."""

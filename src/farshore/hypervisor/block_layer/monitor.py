@@ -69,6 +69,13 @@ class _InOrder(EventListener):
         return False
 
 
+def _library_log() -> logging.Logger:
+    """The library logs as errors what is raised here as errors, with fact and remedy."""
+    quiet = log.getChild("qmp")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet
+
+
 def _nothing(_event: Message) -> bool:
     return False
 
@@ -83,7 +90,7 @@ class Monitor:
         self._on_event = on_event
         self._on_closed = on_closed
         self._client = QMPClient(path.parent.name)
-        self._client.logger = log.getChild("qmp")
+        self._client.logger = _library_log()
         self._client.events.event_filter = _nothing  # it would keep every event for ever
         self._client.register_listener(_InOrder(self._dispatch))
         self._expected: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []

@@ -176,7 +176,11 @@ class BlockLayerVm:
         disk.lost = reason
         log.warning("the tap of %s %s is lost: %s", self.vm_id, disk.disk_id, reason)
         if self.on_lost is not None:
-            self.on_lost(disk.disk_id, reason)
+            try:
+                self.on_lost(disk.disk_id, reason)
+            except Exception:
+                # The monitor's reader calls this: it must go on, or every other disk's loss would stay unseen.
+                log.exception("what is to be told of a lost tap failed")
 
 
 def reason_of_loss(name: str, data: Event, disk: TappedDisk) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from farshore.errors import FarshoreError
+from farshore.hypervisor.block_layer.monitor import MonitorTimeout
 from farshore.hypervisor.block_layer.tapped import TappedDisk, TapState
 from farshore.hypervisor.driver import TapLost
 
@@ -22,6 +23,8 @@ async def vouch(state: TapState) -> None:
         raise TapLost([disk.disk_id for disk in disks], "the connection to QEMU is gone")
     try:
         jobs = await state.monitor.run("query-block-jobs")
+    except MonitorTimeout as error:
+        raise TapLost([disk.disk_id for disk in disks], error.fact, unanswered=True) from error
     except FarshoreError as error:
         raise TapLost([disk.disk_id for disk in disks], error.fact) from error
     # Every event that QEMU sent before this answer has been handled by now (monitor.py).
