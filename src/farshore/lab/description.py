@@ -74,7 +74,7 @@ def describe_vm(site: str, vm: VmSummary) -> dict[str, Any]:
         "recovered": vm.recovered,
         "label": vm.label,
         "pid": vm.pid,
-        "serial_log": _text(vm.serial_log),
+        "serial_log": _text(vm.serial_log) if vm.hypervisor == "qemu" else None,
         "disks": [
             {
                 "id": disk.disk_id, "path": disk.path, "size_bytes": disk.size_bytes,
