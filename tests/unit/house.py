@@ -89,6 +89,16 @@ def undocumented(words: Iterable[str], docs: Path) -> list[str]:
     return [word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]
 
 
+def dead_links(pages: Iterable[Path]) -> list[str]:
+    """Links of pages to files of ours that are not there."""
+    return [
+        f"{page}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+
+
 def root_tests(files: Iterable[Path]) -> list[str]:
     """Names of the tests that are marked `root`."""
     marked = re.compile(r"(^|\.)mark\.root\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,20 @@ def test_every_setting_is_documented(settings: type[SiteSettings | VpgSettings])
 
 
 @pytest.mark.docs
+def test_no_page_links_to_what_is_not_there() -> None:
+    """README and docs/ link only to files that exist."""
+    assert house.dead_links([*TOP.glob("*.md"), *DOCS.glob("**/*.md")]) == []
+
+
+@pytest.mark.docs
+def test_every_make_target_in_the_pages_exists() -> None:
+    """`make something` in README, CONTRIBUTING and docs/ is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(page.read_text() for page in [*TOP.glob("*.md"), *DOCS.glob("**/*.md")])
+    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) - targets == set()
+
+
+@pytest.mark.docs
 def test_readme_lists_the_tests_that_need_root() -> None:
     """Whoever runs the tests as a user can read which are left out."""
     readme = (TOP / "README.md").read_text()
@@ -123,6 +138,13 @@ def test_the_check_of_names_can_fail(tmp_path: Path) -> None:
     names = ["utils.py", "common/journal.py", "database.py", "base_image.py"]
     files = [tmp_path / name for name in names]
     assert house.banned_names(files, tmp_path) == [str(files[0]), str(files[1])]
+
+
+def test_the_check_of_links_can_fail(tmp_path: Path) -> None:
+    """A link to a missing page is found; one to a page with a place in it, and one to the web, are not."""
+    page = tmp_path / "page.md"
+    page.write_text("[a](page.md#place) [b](https://example.org/x) [c](missing.md)\n")
+    assert house.dead_links([page]) == [f"{page}: missing.md"]
 
 
 def test_the_check_of_docs_can_fail(tmp_path: Path) -> None:
