@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farshore.errors import Unavailable
+from farshore.hypervisor.qemu.accelerator import AcceleratorChoice, choose_accelerator
+from farshore.lab.serial import GREETING
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,14 @@ def find_guest_kernel(cache: Path | None = None) -> GuestKernel:
         if not path.is_file():
             raise Unavailable(f"The test guest's {path.name} is not in {folder}.", "Run `make setup` in the clone.")
     return found
+
+
+def guest_accelerator(cache: Path | None = None) -> AcceleratorChoice:
+    """What to start the test guests with: KVM only if it boots one. At most 10 s, once per boot of the machine.
+
+    Raises Unavailable when the guest was not built.
+    """
+    guest = find_guest_kernel(cache)
+    return choose_accelerator(
+        guest.kernel, guest.initrd, GREETING, cache or cache_folder(), append="farshore.mode=idle"
+    )
