@@ -25,7 +25,8 @@ from farshore.datapath.journal.faults import (
     OldSession,
     SequenceGap,
 )
-from farshore.datapath.journal.journal import Arrived, Journal
+from farshore.datapath.journal.journal import Journal
+from farshore.datapath.stream.arrived import Arrived
 
 __all__ = [
     "Arrived",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from farshore.datapath.journal.append import Appender, Buffers, SyncFailed
+from farshore.datapath.journal.append import Appender, SyncFailed
 from farshore.datapath.journal.checkpoint import Checkpoint
 from farshore.datapath.journal.epoch import EpochKeeper
 from farshore.datapath.journal.faults import OldEpoch, OldSession, SequenceGap
@@ -21,18 +20,10 @@ from farshore.datapath.journal.pins import Pins
 from farshore.datapath.journal.reserve import StoreReserve
 from farshore.datapath.journal.verify import VerifyReport, check_file, lost_checkpoints, verify_files
 from farshore.datapath.segment import SegmentHeader
+from farshore.datapath.stream.arrived import Arrived
 from farshore.errors import BadInput, Conflict, NotFound
 
 OPEN_ATTEMPTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A verified segment to be appended: its header, its control records, its bytes (header and payload) as buffers."""
-
-    header: SegmentHeader
-    control: list[dict[str, Any]]
-    buffers: Buffers
 
 
 class Journal:

@@ -1,0 +1,195 @@
+"""The carrier's work: the journal, the one connection that writes it, and retention."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from farshore.datapath.journal import Journal, NoSpace, OldSession, SequenceGap
+from farshore.datapath.replica.promotion import Promoter
+from farshore.datapath.stream.link import LinkBroken, ReceiverLink
+from farshore.datapath.stream.messages import Refusal, pack_line, parse_line
+from farshore.datapath.stream.receiver import BufferPool, Receiver
+from farshore.errors import BadInput, FarshoreError, NotPermitted
+
+_LOG = logging.getLogger(__name__)
+ROOM_TO_RESUME_BYTES = 1 << 20
+RETENTION_SECONDS_MAX = 15.0
+
+
+class Spec(NamedTuple):
+    """What the carrier needs of a KeepSpec (read as plain JSON: pydantic would be most of this process's memory)."""
+
+    vpg_id: str
+    epoch: int
+    peer_site_id: str
+    history_seconds: float
+    reserve_bytes: int | None
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Spec:
+        """From the file that the watcher wrote."""
+        return cls(
+            vpg_id=str(data["vpg_id"]),
+            epoch=int(data["epoch"]),
+            peer_site_id=str(data["peer_site_id"]),
+            history_seconds=float(data["history_seconds"]),
+            reserve_bytes=data.get("reserve_bytes"),
+        )
+
+
+class Service:
+    """Owns the journal while the carrier runs. `peer_of` tells from a certificate which site shows it."""
+
+    def __init__(self, folder: Path, spec: Spec, context: ssl.SSLContext, peer_of: Any) -> None:
+        """Open the journal for writing. Raises JournalInUse, DamagedJournal (see Journal.open)."""
+        self.spec = spec
+        self.journal = Journal.open(folder, writable=True, reserve_bytes=spec.reserve_bytes)
+        if spec.epoch > self.journal.epoch.epoch or not self.journal.epoch.journal_id:
+            self.journal.raise_epoch(max(spec.epoch, self.journal.epoch.epoch, self.journal.ledger.epoch))
+        self.promoter = Promoter(self.journal, spec.history_seconds)
+        self.receiver: Receiver | None = None
+        self.refusal: Refusal | None = None
+        self.refused_because = ""
+        self.stopping = threading.Event()
+        self._context = context
+        self._peer_of = peer_of
+        self._pool = BufferPool()
+        self._turn = threading.Lock()
+        self._newest_session = self.journal.ledger.session
+        self._retention = threading.Thread(target=self._retain, name="retention")
+        self._retention.start()
+
+    # -- connections
+    def connection(self, plain: socket.socket) -> None:
+        """Serve one connection, in a thread of its own. A newer one ends the one before it."""
+        link: ReceiverLink | None = None
+        try:
+            link = ReceiverLink(plain, self._context)
+            certificate, line = link.greet()
+            hello = parse_line(line)
+            self._demand_peer(certificate)
+        except (OSError, LinkBroken, FarshoreError) as error:
+            _LOG.warning("a connection was not taken: %s", error)
+            if link is not None:
+                link.close()
+            plain.close()
+            return
+        before = self.receiver
+        if before is not None:
+            before.stop()
+        with self._turn:
+            self._serve(link, hello)
+
+    def _demand_peer(self, certificate: dict[str, object]) -> None:
+        site_id = self._peer_of(certificate)
+        if site_id != self.spec.peer_site_id:
+            raise NotPermitted(f"Site {site_id} is not the protected site of VPG {self.spec.vpg_id}.")
+
+    def _serve(self, link: ReceiverLink, hello: dict[str, Any]) -> None:
+        try:
+            if self.stopping.is_set():
+                return
+            try:
+                welcome = self.welcome(hello)
+            except FarshoreError as error:
+                self._note_refusal(getattr(error, "refusal", Refusal.DAMAGED), str(error))
+                epoch = self.journal.epoch.epoch
+                code = (self.refusal or Refusal.DAMAGED).code
+                link.send_bytes(pack_line({"ok": False, "code": code, **error.to_json(), "epoch": epoch}))
+                return
+            link.send_bytes(pack_line(welcome))
+            self.refusal, self.refused_because = None, ""
+            self.receiver = Receiver(link, self.journal, UUID(self.spec.vpg_id).bytes, self._pool)
+            self.receiver.run()
+            if self.receiver.refusal is not None:
+                self._note_refusal(self.receiver.refusal, self.receiver.reason)
+            _LOG.info("the connection ended: %s", self.receiver.reason)
+        except LinkBroken as error:
+            _LOG.info("the connection ended in the greeting: %s", error)
+        finally:
+            self.receiver = None
+            link.close()
+
+    def _note_refusal(self, refusal: Refusal, reason: str) -> None:
+        self.refusal, self.refused_because = refusal, reason
+        if refusal is Refusal.NO_SPACE:
+            _LOG.warning("no space: %s", reason)
+
+    def welcome(self, hello: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a greeting. Raises what the stream is refused with."""
+        journal = self.journal
+        try:
+            vpg_id, epoch = str(hello["vpg"]), int(hello["epoch"])
+            session, first = int(hello["session"]), int(hello["first_sequence"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BadInput("The greeting lacks what a greeting has.") from error
+        if vpg_id != self.spec.vpg_id:
+            raise UnknownVpg(f"The journal is that of VPG {self.spec.vpg_id}, not of {vpg_id}.")
+        journal.raise_epoch(epoch)
+        journal.demand_undamaged()
+        if session < self._newest_session:
+            raise OldSession(f"Session {session} is over: {self._newest_session} is the newest.")
+        durable = journal.ledger.sequence if session == journal.ledger.session else 0
+        if first > durable + 1:
+            raise SequenceGap(f"The other site has segments from {first} on, here the last one is {durable}.")
+        self._make_room()
+        self._newest_session = session
+        return {
+            "ok": True,
+            "durable_sequence": durable,
+            "epoch": journal.epoch.epoch,
+            "journal_id": journal.epoch.journal_id,
+        }
+
+    def _make_room(self) -> None:
+        missing = self.journal.reserve.missing_bytes(ROOM_TO_RESUME_BYTES if self.refusal is Refusal.NO_SPACE else 0)
+        if missing:
+            raise NoSpace(
+                f"The journal's store lacks {missing} bytes (its reserve included).",
+                "Free space there; replication resumes by itself.",
+            )
+
+    # -- retention
+    def _retain(self) -> None:
+        pause = max(1.0, min(RETENTION_SECONDS_MAX, self.spec.history_seconds / 20))
+        while not self.stopping.wait(1.0 if not len(self.journal.ledger.catalogue) else pause):
+            try:
+                while self._promote_once() and not self.stopping.is_set():
+                    pass
+            except (FarshoreError, OSError) as error:
+                _LOG.warning("promotion stopped, and is tried again: %s", error)
+
+    def _promote_once(self) -> bool:
+        promoter, ledger = self.promoter, self.journal.ledger
+        promoter.history_seconds = self.spec.history_seconds
+        short = self.refusal is Refusal.NO_SPACE and self.journal.reserve.missing_bytes(ROOM_TO_RESUME_BYTES)
+        if short and ledger.unsynced_since_ns is not None:
+            # a sync must not be stopped by what is older than it: all but the newest checkpoint may go
+            _LOG.warning("the store is full in a sync: the oldest checkpoints go before their time")
+            promoter.history_seconds = -1.0
+        return promoter.step(time.time_ns())
+
+    # -- end
+    def stop(self) -> None:
+        """Finish the write in hand, make durable, close."""
+        self.stopping.set()
+        receiver = self.receiver
+        if receiver is not None:
+            receiver.stop()
+        with self._turn:
+            pass
+        self._retention.join()
+        self.journal.close()
+
+
+class UnknownVpg(BadInput):
+    """The greeting names another VPG."""
+
+    refusal = Refusal.UNKNOWN_VPG
