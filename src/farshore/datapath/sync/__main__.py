@@ -16,7 +16,7 @@ from farshore.errors import FarshoreError
 
 
 def _end_with_the_watcher() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not through sys.stdin, whose lock would be held at the interpreter's end
         continue
     os._exit(3)
 
