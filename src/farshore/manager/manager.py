@@ -24,7 +24,7 @@ from farshore.site.site import Site, identity_folder, open_site
 from farshore.site.vpg_views import VpgViews
 
 STOP_SECONDS = 2.6
-API_MODULE = "farshore.api.application"
+API_PACKAGE = "farshore.api"
 """The face for clients stands above the manager, so it is found by name, as a server finds its application."""
 
 log = structlog.get_logger("manager")
@@ -37,8 +37,11 @@ def peer_server(site: Site, orders: Orders, views: VpgViews) -> PeerServer:
     return PeerServer(site.peers, calls, open_calls)
 
 
-def _api(services: ManagerServices) -> Any:
-    return importlib.import_module(API_MODULE).create_app(services)
+def _api(services: ManagerServices, site: Site) -> Any:
+    settings = importlib.import_module(f"{API_PACKAGE}.settings")
+    key = settings.load_signing_key(site.folder / "manager" / "signing.key")
+    application = importlib.import_module(f"{API_PACKAGE}.application")
+    return application.create_app(services, settings.ApiSettings.of(site.config, key))
 
 
 async def run(folder: Path) -> None:
@@ -63,7 +66,7 @@ async def run(folder: Path) -> None:
     timers.start()
     services = ManagerServices(site, orders, views)
     servers = [
-        server(_api(services), server_context(identity, require_client=False), peers=False),
+        server(_api(services, site), server_context(identity, require_client=False), peers=False),
         server(
             peer_server(site, orders, views),
             server_context(identity, require_client=False, admit_without=True),

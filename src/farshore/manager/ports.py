@@ -65,7 +65,7 @@ def server(app: Any, context: ssl.SSLContext, *, peers: bool) -> uvicorn.Server:
         ssl_context_factory=lambda _config, _default: context,
         http=PeerProtocol if peers else "httptools",
         ws="none",
-        lifespan="off" if peers else "auto",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
