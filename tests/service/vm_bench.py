@@ -85,8 +85,13 @@ class Sink:
             return client.pread(offset, length)
 
     def stop(self) -> None:
-        """Let it hang."""
+        """Let it hang: return once each of its threads has stopped."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        deadline = time.monotonic() + 5
+        while any((task / "stat").read_text().rsplit(")", 1)[1].split()[0] != "T" for task in tasks.iterdir()):
+            assert time.monotonic() < deadline, "it does not stop"
+            time.sleep(0.01)
 
     def kill(self) -> None:
         """End it as a crash would."""

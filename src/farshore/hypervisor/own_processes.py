@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from farshore.errors import BadInput, NotFound, Unavailable
 from farshore.hypervisor.block_layer.blockdevs import check_disks, make_scratch
+from farshore.hypervisor.block_layer.monitor import Monitor, MonitorTimeout
 from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
 from farshore.hypervisor.driver import (
     STOP_SECONDS,
@@ -45,6 +47,10 @@ class OwnProcessDriver(ABC):
     @abstractmethod
     async def connect(self, record: StartRecord, folder: VmFolder, instance: str) -> BlockLayerVm:
         """A connected handle. Raises VmGone, Unavailable."""
+
+    @abstractmethod
+    def short_use(self, folder: VmFolder) -> Path:
+        """A monitor that answers once the process is up, and that nobody holds then."""
 
     @abstractmethod
     async def ask_to_stop(self, folder: VmFolder) -> bool:
@@ -105,7 +111,8 @@ class OwnProcessDriver(ABC):
                 folder = self.processes.folder(record.definition.id)
                 command = self.command(record, folder, paused)
                 begun.append(record.definition.id)
-                await self.processes.start(record, command, folder.commands, self._log(record.definition.id))
+                answers = functools.partial(_answers, self.short_use(folder))
+                await self.processes.start(record, command, answers, self._log(record.definition.id))
         except BaseException:
             for vm_id in begun:
                 await self.processes.end(vm_id)
@@ -209,6 +216,21 @@ class OwnProcessDriver(ABC):
     async def power(self, folder: VmFolder) -> Power:
         """The power of a live process. Overridden where one can ask."""
         return "running" if folder.live() is not None else "off"
+
+
+async def _answers(socket: Path) -> bool:
+    """Whether the monitor answers a command: QEMU's sockets are there long before its devices are."""
+    if not socket.exists():
+        return False
+    monitor = Monitor(socket)
+    try:
+        await monitor.connect()
+        await monitor.run("query-version")
+    except (VmGone, MonitorTimeout):
+        return False
+    finally:
+        await monitor.close()
+    return True
 
 
 def _file_name(vm_id: str) -> str:

@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from farshore.hypervisor.driver import Overlay, StartFailed
 from farshore.model.files import write_durably
 from farshore.model.vm import VmDefinition
 
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 POLL_SECONDS = 0.02
 TERMINATE_SECONDS = 3.0
 KILL_SECONDS = 5.0
+
+Answers = Callable[[], Awaitable[bool]]
+"""Whether a process that was started has come so far that it answers."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,6 @@ class VmFolder:
             return None
         return _live_process(pid, self.pid_file)
 
-    def live_with(self, socket: Path) -> LiveProcess | None:
-        """The same, once that socket is there."""
-        return self.live() if socket.exists() else None
-
 
 class VmProcesses:
     """Starts, finds and ends the processes of a site's VMs."""
@@ -153,12 +152,12 @@ class VmProcesses:
         found = [_read_record(path) for path in sorted(self.run_dir.glob("vm-*"))]
         return [record for record in found if record is not None]
 
-    async def start(self, record: StartRecord, command: Sequence[str], wait_for: Path, log_path: Path) -> LiveProcess:
-        """Start a detached process and wait for its socket. Raises StartFailed; then only its log is left."""
+    async def start(self, record: StartRecord, command: Sequence[str], answers: Answers, log_path: Path) -> LiveProcess:
+        """Start a detached process and wait until it `answers`. Raises StartFailed; then only its log is left."""
         folder = self.folder(record.definition.id)
         child, log_begin = self._spawn(record, folder, command, log_path)
         try:
-            came = await _come_up(child, folder, wait_for)
+            came = await _come_up(child, folder, answers)
         except BaseException:
             self._clear_away(child, folder)
             raise
@@ -220,16 +219,19 @@ class VmProcesses:
         return self.folder(vm_id).live() is not None
 
 
-async def _come_up(child: subprocess.Popen[bytes], folder: VmFolder, socket: Path) -> LiveProcess | str:
-    """The process once its socket is there, or what became of it, in words."""
+async def _come_up(child: subprocess.Popen[bytes], folder: VmFolder, answers: Answers) -> LiveProcess | str:
+    """The process once it answers, or what became of it, in words."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
-    while (live := folder.live_with(socket)) is None:
+    while True:
+        if await answers():
+            live = folder.live()
+            if live is not None:
+                return live
         if child.poll() is not None:
             return f"ended with status {child.returncode}"
         if asyncio.get_running_loop().time() > deadline:
             return f"was not up within {START_SECONDS:g} s"
         await asyncio.sleep(POLL_SECONDS)
-    return live
 
 
 def _failed(record: StartRecord, log_path: Path, log_begin: int, how: str) -> StartFailed:

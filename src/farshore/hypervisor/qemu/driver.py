@@ -110,6 +110,10 @@ class QemuDriver(OwnProcessDriver):
         await vm.connect(seats, server, guest=True, pause_note=folder.pause_note)
         return vm
 
+    def short_use(self, folder: VmFolder) -> Path:
+        """See OwnProcessDriver."""
+        return folder.control
+
     async def ask_to_stop(self, folder: VmFolder) -> bool:
         """Press the guest's power button."""
         await _ask(folder, "system_powerdown")

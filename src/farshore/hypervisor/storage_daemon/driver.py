@@ -89,6 +89,10 @@ class StorageDaemonDriver(OwnProcessDriver):
         await vm.connect(ExportSeats(), DaemonNbdServer(folder.disks), guest=False)
         return vm
 
+    def short_use(self, folder: VmFolder) -> Path:
+        """It has one monitor, the watcher's."""
+        return folder.commands
+
     async def ask_to_stop(self, folder: VmFolder) -> bool:
         """There is no guest to ask."""
         return False
