@@ -115,7 +115,9 @@ def observe(site: Site, own: FakeAppliance, peer: FakePeer, task_id: str) -> dic
     return {
         "task": [task.state, task.progress, task.reason, task.note],
         "rows": [[row.vpg.id, row.phase, row.vpg.version, len(row.vpg.volumes)] for row in site.vpgs.all()],
-        "tests": [[test.state, test.checkpoint_id, test.success, test.summary, test.vms] for test in site.tests.of(VPG)],
+        "tests": [
+            [test.state, test.checkpoint_id, test.success, test.summary, test.vms] for test in site.tests.of(VPG)
+        ],
         "south": own.state(),
         "north": peer.appliance.state(),
         "north_rows": peer.vpgs(),
