@@ -36,7 +36,7 @@ void network_announce(struct network *n, const uint64_t *tops)
 {
     struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = htons(PORT)};
     struct message m = {.magic = "FARCHAIN", .vm = (uint32_t)n->settings->vm, .disks = (uint32_t)n->settings->disks};
-    all.sin_addr.s_addr = htonl(0x0A4D00FF); /* 10.77.0.255 */
+    all.sin_addr.s_addr = htonl(0x0A4DFFFF); /* 10.77.255.255 */
     memcpy(m.boot, n->settings->boot, BOOT_BYTES);
     memcpy(m.tops, tops, sizeof(uint64_t) * (size_t)n->settings->disks);
     /* Lost is lost: it is told again until the chain goes on. */

@@ -35,13 +35,15 @@ class GuestLab:
         self.started: dict[str, VmSummary] = {}
         self._marks: dict[Path, int] = {}
 
-    def start(self, definitions: Sequence[VmDefinition]) -> None:
-        """Start VMs; what is waited for after this was said after it."""
+    def start(self, definitions: Sequence[VmDefinition], network: str = "own") -> None:
+        """Start VMs in a network scope of that name; what is waited for after this was said after it."""
         for vm in definitions:
             self.hypervisors.inventory.put(vm)
             log = self.log(vm)
             self._marks[log] = log.stat().st_size if log.exists() else 0
-        summaries = asyncio.run(self.hypervisors.start_vms([StartRequest(vm) for vm in definitions]))
+        summaries = asyncio.run(
+            self.hypervisors.start_vms([StartRequest(vm) for vm in definitions], network_scope=self.run_dir / network)
+        )
         self.started |= {summary.id: summary for summary in summaries}
 
     def kill(self, vm: VmDefinition) -> None:

@@ -200,3 +200,26 @@ def test_guests_find_disks_that_are_whole_but_break_the_law(tmp_path: Path, top_
             assert isinstance(judged, LawJudged)
             assert not judged.good
         assert not [e for vm in definitions for e in read_events(lab.log(vm)) if isinstance(e, Acknowledged)]
+
+
+def test_guests_hear_their_own_network_and_no_other(tmp_path: Path) -> None:
+    """What shows that a failover test is isolated: each boot id in reach is heard and said, and no one else's.
+
+    Also that of a double: a recovered VM has the name and the MAC address of the one that it was made from.
+    """
+    with GuestLab(tmp_path / "site") as lab:
+        definitions = []
+        for name in ("one", "other", "apart"):
+            kernel = find_guest_kernel()
+            (vm,) = guest_definitions(lab.folder / name, 1, 1, SIZE_BYTES, kernel, site_id=name, mode="verify")
+            definitions.append(vm)
+        one, other, apart = definitions
+        lab.start([one, other], network="own")
+        lab.start([apart], network="isolated")
+        for vm in definitions:
+            lab.wait_for(vm, _is_law)
+        for vm in (one, other):
+            lab.wait_for(vm, lambda event: isinstance(event, HeardBoot))
+        boots = {vm.id: [e.boot for e in read_events(lab.log(vm)) if isinstance(e, Booted)] for vm in definitions}
+        heard = {vm.id: [e.boot for e in read_events(lab.log(vm)) if isinstance(e, HeardBoot)] for vm in definitions}
+        assert heard == {one.id: boots[other.id], other.id: boots[one.id], apart.id: []}
