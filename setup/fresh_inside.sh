@@ -41,6 +41,8 @@ as git clone --quiet /srv/farshore.git "$clone"
 cd "$clone"
 accounts() { cut -d: -f1 /etc/passwd /etc/group | sort -u; }
 accounts >/srv/accounts.before
+in_home() { find "$home" -maxdepth 1 | sort; }
+in_home >/srv/home.before
 
 for target in $targets; do
     step "make $target"
@@ -63,6 +65,7 @@ made=$(accounts | comm -13 /srv/accounts.before - | grep -vxFf /srv/accounts.nam
 find /proc -maxdepth 2 -path '/proc/[0-9]*/cmdline' -exec cat {} + 2>/dev/null | tr '\0' ' ' >/srv/processes || true
 others=$(grep -oE '(qemu-|-m farshore|nbdkit)[^ ]*' /srv/processes || true)
 [ -z "$others" ] || { echo "still running: $others"; exit 1; }
+in_home | diff /srv/home.before - || { echo "the home folder is not as it was"; exit 1; }
 files=$(find /tmp /dev/shm -mindepth 1 -not -path '/tmp/pytest-of-*')
 [ -z "$files" ] || { echo "files: $files"; exit 1; }
 echo "nothing"

@@ -17,8 +17,8 @@ if [ "$(cat .venv/whole 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>
 say "Python libraries into .venv (requirements/lock.txt, checked by hash)"
 rm -rf .venv
 "$python" -m venv .venv
-.venv/bin/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --only-binary :all: \
-    --require-hashes -r requirements/lock.txt ||
+.venv/bin/python -m pip install -qq --no-input --disable-pip-version-check --cache-dir "$PWD/.cache/pip" \
+    --no-deps --only-binary :all: --require-hashes -r requirements/lock.txt ||
     fail "pip could not install the libraries (its own words are above)." \
         "They come from the package index that pip is configured for; then run this again."
 
