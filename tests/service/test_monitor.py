@@ -14,8 +14,9 @@ from tests.service.vm_bench import QemuBench, in_loop, until
 class FakeQemu:
     """Answers `burst` with 50 events, the reply and 50 events, in one piece; `silence` never; `bad` with an error."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, late_event=False):
         self.path = path
+        self.late_event = late_event
 
     async def __aenter__(self):
         self.server = await asyncio.start_unix_server(self._serve, str(self.path))
@@ -28,6 +29,9 @@ class FakeQemu:
         greeting = {
             "QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": []}
         }
+        if self.late_event:
+            self.late_event = False
+            writer.write(json.dumps({"event": "FOR_THE_ONE_BEFORE", "timestamp": {}}).encode() + b"\r\n")
         writer.write(json.dumps(greeting).encode() + b"\r\n")
         waiting = ""
         while piece := await reader.read(65536):
@@ -121,3 +125,14 @@ async def test_every_command_has_a_bound_and_every_end_a_name(tmp_path_factory):
         await monitor.close()
     with pytest.raises(MonitorLost):
         await Monitor(path.parent / "none").connect()
+
+
+@in_loop
+async def test_an_event_for_the_client_before_us_does_not_make_a_live_vm_look_dead(tmp_path_factory):
+    """QEMU writes an event that came between two clients before the second one's greeting: seen on 7.2 under load."""
+    path = tmp_path_factory.mktemp("m") / "q"
+    async with FakeQemu(path, late_event=True):
+        monitor = Monitor(path)
+        await monitor.connect()
+        await monitor.run("other")
+        await monitor.close()

@@ -26,6 +26,7 @@ from qemu.qmp import (
     Runstate,
     StateError,
 )
+from qemu.qmp.qmp_client import GreetingError, NegotiationError
 
 from farshore.errors import Fault, Unavailable
 from farshore.hypervisor.driver import VmGone
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
+RETRY_SECONDS = 0.02
 
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
@@ -106,7 +108,7 @@ class Monitor:
         """Connect and negotiate. Raises MonitorLost when nobody listens, MonitorTimeout when nobody answers."""
         try:
             async with asyncio.timeout(bound_seconds):
-                await self._client.connect(str(self.path))
+                await self._connect()
         except TimeoutError:
             raise MonitorTimeout(
                 f"The monitor {self.path} did not answer within {bound_seconds:g} s.",
@@ -117,6 +119,18 @@ class Monitor:
                 f"The monitor {self.path} cannot be reached: {error}.", "The VM's process has ended."
             ) from error
         self._watch = asyncio.create_task(self._watch_end(), name=f"monitor {self.path}")
+
+    async def _connect(self) -> None:
+        """Connect; again if the greeting is not first: QEMU may still have had an event for the client before us."""
+        while True:
+            try:
+                await self._client.connect(str(self.path))
+            except ConnectError as error:
+                if not isinstance(error.exc, GreetingError | NegotiationError):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def run(
         self,
