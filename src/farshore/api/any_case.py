@@ -27,6 +27,9 @@ class AnyCase:
     def __init__(self, app: ASGIApp, paths: Iterable[str]) -> None:
         self._app = app
         self._patterns: dict[int, list[Pattern]] = {}
+        paths = set(paths)
+        if len({path.lower() for path in paths}) < len({pattern(path) for path in paths}):
+            raise ValueError("two routes write one path in different case: only one of them would be found")
         for found in {pattern(path) for path in paths}:
             self._patterns.setdefault(len(found), []).append(found)
         for patterns in self._patterns.values():

@@ -103,7 +103,7 @@ async def delete_vpg(request: Request, vpg_id: str, caller: SignedIn, site: Site
     return answer_task(request, caller, task_id)
 
 
-@router.get("/v1/vpgs/{vpg_id}/checkpoints")
+@router.get("/v1/vpgs/{vpg_id}/Checkpoints")
 async def list_checkpoints(request: Request, vpg_id: str, site: Site) -> Response:
     """Checkpoints, oldest first; `startDate` and `endDate` inclusive, `limit` (our own) for the newest so many."""
     view = await find_vpg(site, vpg_id)
@@ -123,7 +123,7 @@ async def list_checkpoints(request: Request, vpg_id: str, site: Site) -> Respons
     return reply_list(request, CheckpointApi, [tell_checkpoint(one) for one in found])
 
 
-@router.get("/v1/vpgs/{vpg_id}/checkpoints/stats")
+@router.get("/v1/vpgs/{vpg_id}/Checkpoints/stats")
 async def checkpoint_stats(request: Request, vpg_id: str, site: Site) -> Response:
     """The oldest and the newest checkpoint."""
     view = await find_vpg(site, vpg_id)

@@ -1,0 +1,91 @@
+"""Status and substatus follow from the facts: one sentence each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farshore.model.task import TaskState, new_task_id, understand_task_id
+from farshore.model.vpg_states import VpgFacts, VpgStatus, VpgSubStatus, judge
+
+SITE = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "substatus"),
+    [
+        (VpgFacts(newest_checkpoint_age_seconds=4), VpgStatus.MeetingSLA, VpgSubStatus.None_),
+        (VpgFacts(newest_checkpoint_age_seconds=301), VpgStatus.RpoNotMeetingSLA, VpgSubStatus.None_),
+        (VpgFacts(has_vms=False), VpgStatus.Initializing, VpgSubStatus.EmptyProtectionGroup),
+        (VpgFacts(creating=True), VpgStatus.Initializing, VpgSubStatus.Creating),
+        (VpgFacts(syncing="initial"), VpgStatus.Initializing, VpgSubStatus.InitialSync),
+        (
+            VpgFacts(syncing="bitmap", newest_checkpoint_age_seconds=40),
+            VpgStatus.MeetingSLA,
+            VpgSubStatus.BitmapSync,
+        ),
+        (
+            VpgFacts(connected=False, newest_checkpoint_age_seconds=400),
+            VpgStatus.RpoNotMeetingSLA,
+            VpgSubStatus.DisconnectedFromPeer,
+        ),
+        (
+            VpgFacts(connected=False),
+            VpgStatus.Initializing,
+            VpgSubStatus.DisconnectedFromPeerNoRecoveryPoints,
+        ),
+        (
+            VpgFacts(no_space=True, newest_checkpoint_age_seconds=4),
+            VpgStatus.MeetingSLA,
+            VpgSubStatus.JournalStorageError,
+        ),
+        (
+            VpgFacts(interrupted=True, newest_checkpoint_age_seconds=4),
+            VpgStatus.MeetingSLA,
+            VpgSubStatus.VmNotProtectedError,
+        ),
+        (
+            VpgFacts(damaged=True, newest_checkpoint_age_seconds=4),
+            VpgStatus.NotMeetingSLA,
+            VpgSubStatus.RecoveryStorageError,
+        ),
+        (VpgFacts(deleting=True, syncing="initial"), VpgStatus.Deleting, VpgSubStatus.Deleting),
+    ],
+)
+def test_facts_make_the_state(facts: VpgFacts, status: VpgStatus, substatus: VpgSubStatus) -> None:
+    """Case by case."""
+    assert judge(facts) == (status, substatus)
+
+
+@given(st.floats(0, 1e9), st.floats(1, 1e6))
+def test_a_vpg_is_never_shown_as_meeting_its_rpo_when_it_does_not(age: float, rpo: float) -> None:
+    """MeetingSLA exactly when the newest checkpoint is young enough."""
+    status, _ = judge(VpgFacts(newest_checkpoint_age_seconds=age, rpo_seconds=rpo))
+    assert (status is VpgStatus.MeetingSLA) == (age <= rpo)
+
+
+def test_a_vpg_without_a_checkpoint_is_never_shown_as_protected() -> None:
+    """Whatever else is so."""
+    for syncing in (None, "initial", "delta", "bitmap"):
+        for interrupted in (False, True):
+            status, _ = judge(VpgFacts(syncing=syncing, interrupted=interrupted))  # type: ignore[arg-type]
+            assert status in {VpgStatus.Initializing, VpgStatus.NotMeetingSLA}
+
+
+def test_a_task_is_found_by_either_form_of_its_identifier() -> None:
+    """GUID.GUID, or GUID:GUID as some clients keep it, in any case."""
+    task_id = new_task_id(SITE)
+    assert understand_task_id(task_id) == task_id
+    assert understand_task_id(task_id.replace(".", ":").upper()) == task_id
+
+
+@pytest.mark.parametrize("text", ["", "x", SITE, f"{SITE}-{SITE}", f"{SITE}.{SITE}.{SITE}", f"{SITE}.{SITE[:-1]}"])
+def test_anything_else_is_no_task(text: str) -> None:
+    """It is not found, not an error of the server."""
+    assert understand_task_id(text) is None
+
+
+def test_a_task_is_over_in_three_states() -> None:
+    """Failed, Stopped, Completed."""
+    assert {state for state in TaskState if state.over} == {TaskState.Failed, TaskState.Stopped, TaskState.Completed}
