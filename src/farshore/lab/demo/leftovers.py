@@ -2,21 +2,19 @@
 
 A process belongs to the demo if its environment carries the demo's mark, which everything inherits that the demo
 starts, or if its command line names the lab's folder or a run directory of it. Sockets and mounts belong to it by
-their paths, listening ports by the lab's addresses. Files are those of the user's lab cache, of the run directories,
-and of shared memory.
+their paths, listening ports by the lab's addresses. Files are those in the lab's folder, its run directories and the
+witness's; an empty folder that a site keeps for the next test is none.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from farshore.lab.addresses import SiteAddress
 from farshore.lab.demo.checks import Check
-from farshore.lab.state import cache_folder
 
 IGNORED_SITE_FOLDERS = ("journal", "log", "manager")
 """A site's own life: its journal grows, its logs and its database are for people and for history."""
@@ -38,20 +36,14 @@ def look(
     addresses: Collection[SiteAddress] = (),
     files_below: Sequence[Path] | None = None,
 ) -> Left:
-    """What there is now. `places`: folders whose paths mark what is the demo's; `files_below`: where files count."""
+    """What there is now. `places`: paths that mark what is the demo's; `files_below`: where files count, else there."""
     texts = [os.fspath(place) for place in places]
     return Left(
         frozenset(_processes(mark, texts)),
         frozenset(_unix_sockets(texts) | _listeners(addresses)),
         frozenset(_mounts(texts)),
-        frozenset(_files(default_files() if files_below is None else files_below)),
+        frozenset(_files(places if files_below is None else files_below)),
     )
-
-
-def default_files() -> list[Path]:
-    """Where files of a lab can be: the cache's labs, the run directories, shared memory."""
-    runs = Path(tempfile.gettempdir()) / f"farshore-{os.getuid()}"
-    return [cache_folder() / "labs", runs, Path("/dev/shm")]  # noqa: S108 - looked at, not written to
 
 
 def site_files(site_folder: Path, run_folder: Path) -> list[Path]:
@@ -116,6 +108,6 @@ def _files(below: Sequence[Path]) -> set[str]:
     for place in below:
         if place.is_file():
             found.add(os.fspath(place))
-        for folder, folders, names in os.walk(place):
-            found.update(os.path.join(folder, name) for name in (*folders, *names))
+        for folder, _, names in os.walk(place):
+            found.update(os.path.join(folder, name) for name in names)
     return found

@@ -12,6 +12,7 @@ from farshore.errors import Fault
 from farshore.lab.demo.checks import Check, check_grew, check_paired
 from farshore.lab.demo.evidence import disk_layouts
 from farshore.lab.demo.stage import DISK_SIZE, Stage
+from farshore.lab.state import Lab
 from farshore.lab.testimony import Testimony
 
 WRITING_SECONDS = 90.0
@@ -24,6 +25,7 @@ def raise_sites(stage: Stage) -> None:
     stage.part(1, "Two sites on this machine, paired with a one-time token")
     words = ("lab", "up", "--dir", os.fspath(stage.folder), "--guest", "real", "--vms", "2", "--disks", "2")
     seconds = stage.command(*words, "--size", DISK_SIZE)
+    stage.addresses = [site.address for site in Lab.load(stage.folder).sites]
     stage.measured.add("two sites up and paired, two VMs started", f"{seconds:.1f} s")
     for site in ("north", "south"):
         stage.command("site", "status", "--dir", os.fspath(stage.site(site)))
@@ -38,7 +40,9 @@ def boot_guests(stage: Stage) -> None:
     """Part 2: the guests have booted and write; a witness that is no part of the product notes what they say."""
     stage.part(2, "Two VMs with two disks each; their guests write a chain of numbered records")
     stage.command("vm", "list", "--site-dir", os.fspath(stage.site("north")))
-    stage.start_witness(protected_logs(stage))
+    found = stage.ask("lab", "status", "--dir", os.fspath(stage.folder))
+    stage.logs = {vm["name"]: Path(vm["serial_log"]) for vm in found["vms"] if vm["site"] == "north"}
+    stage.start_witness(stage.logs)
     layouts = disk_layouts(stage.site("north"))
     least = min(sum(extent.length for extent in layout.random) for layout in layouts.values())
     words = f"at least {least >> 20} MiB each"
@@ -46,12 +50,6 @@ def boot_guests(stage: Stage) -> None:
     letters = [layout.letter for layout in layouts.values()]
     tops = wait_for_records(stage, dict.fromkeys(letters, RECORDS_BEFORE_PROTECTION))
     stage.check(check_grew("the guests write", dict.fromkeys(letters, 0), tops))
-
-
-def protected_logs(stage: Stage) -> dict[str, Path]:
-    """The serial logs of north's VMs, by name."""
-    found = stage.ask("lab", "status", "--dir", os.fspath(stage.folder))
-    return {vm["name"]: Path(vm["serial_log"]) for vm in found["vms"] if vm["site"] == "north"}
 
 
 def witnessed_tops(stage: Stage, letters: list[str]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from typing import Any
 from farshore.cli.access import Access
 from farshore.cli.client import SiteClient
 from farshore.errors import Fault
+from farshore.lab.addresses import SiteAddress
 from farshore.lab.demo.checks import Check
 from farshore.lab.sites import lab_environment, spawn_detached
 from farshore.lab.state import cache_folder
@@ -54,6 +55,8 @@ class Stage:
         self.checks: list[Check] = []
         self.measured = Measured()
         self.begun = time.monotonic()
+        self.addresses: list[SiteAddress] = []
+        self.logs: dict[str, Path] = {}
         self.tagged_id = ""
         self.asked_ns = 0
         self.completed_ns = 0

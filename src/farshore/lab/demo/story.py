@@ -43,9 +43,8 @@ def play(*, step: bool) -> int:
         _clear(stage, keep=code != 0 or not all(check.good for check in stage.checks))
     stage.check(check_nothing_left("the demo leaves nothing behind", before, _settled(stage, before)))
     stage.measured.add("the whole demo", f"{time.monotonic() - stage.begun:.0f} s")
-    print_table(stage.measured.lines, stage.checks)
+    print_table(stage.measured.lines, stage.checks, problem)
     if problem:
-        say(f"The demo did not come to its end: {problem}")
         return code
     return int(ExitCode.OK if all(check.good for check in stage.checks) else ExitCode.FAILED)
 
@@ -81,7 +80,7 @@ def _keep_logs(stage: Stage) -> None:
 
 
 def _look(stage: Stage) -> Left:
-    return look(stage.mark, places_of(stage.folder))
+    return look(stage.mark, [*places_of(stage.folder), stage.testimony_file], stage.addresses)
 
 
 def places_of(folder: Path) -> list[Path]:

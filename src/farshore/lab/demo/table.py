@@ -8,8 +8,8 @@ from farshore.cli.output import console
 from farshore.lab.demo.checks import Check
 
 
-def print_table(measured: Sequence[tuple[str, str]], checks: Sequence[Check]) -> None:
-    """Print it for people."""
+def print_table(measured: Sequence[tuple[str, str]], checks: Sequence[Check], problem: str = "") -> None:
+    """Print it for people. `problem`: why the demo did not come to its end, if so."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
@@ -35,5 +35,7 @@ def print_table(measured: Sequence[tuple[str, str]], checks: Sequence[Check]) ->
         terminal.print(
             f"[bold red]{len(failed)} of {len(checks)} checks failed:[/bold red] {escape('; '.join(failed))}"
         )
-    else:
+    elif not problem:
         terminal.print(f"All {len(checks)} checks hold.")
+    if problem:
+        terminal.print(f"[bold red]The demo did not come to its end:[/bold red] {escape(problem)}")
