@@ -1,4 +1,4 @@
-"""The journal carrier over real TLS, with a sender made by hand: what it acknowledged is there, whatever happens to it."""
+"""The journal carrier over real TLS, with a sender made by hand: what it acknowledged is there, come what may."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ HELLO = {"vpg": VPG_ID, "epoch": 1, "session": 1, "first_sequence": 1, "site_id"
 def identities() -> Iterator[Path]:
     """North and south, paired, and a stranger who trusts south."""
     folder = Path(tempfile.mkdtemp(prefix="fs"))
-    made = {site: create_identity(folder / site, site, ["127.0.0.1"]) for site in ("north", "south", "west", "stranger")}
+    made = {
+        site: create_identity(folder / site, site, ["127.0.0.1"]) for site in ("north", "south", "west", "stranger")
+    }
     for site in ("north", "west"):
         trust_peer(folder / "south", site, made[site].ca_pem())
     for site in ("north", "west", "stranger"):
@@ -207,7 +209,7 @@ def test_a_checkpoint_is_listed_when_marker_and_vouch_are_durable(carrier: Carri
 
 
 def test_nothing_acknowledged_is_lost_by_kill_9(carrier: Carrier) -> None:
-    """Killed at random while it receives, five times: it resumes after what it acknowledged, and every byte is there."""
+    """Killed at random while it receives, five times: it resumes after what it acknowledged; every byte is there."""
     seed = int(os.environ.get("FARSHORE_SEED", random.randrange(1 << 32)))
     print("seed", seed)
     rng = random.Random(seed)
@@ -330,7 +332,7 @@ def test_a_newer_connection_ends_the_one_before(carrier: Carrier) -> None:
 
 
 def test_no_space_is_refused_and_resumes_by_itself(identities: Path) -> None:
-    """At the reserve nothing is kept and the code says why; with room again the same session goes on. (CA2, I23)"""
+    """CA2, I23: at the reserve nothing is kept and the code says why; with room again the same session goes on."""
     folder = Path(tempfile.mkdtemp(prefix="fs"))
     free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     carrier = Carrier(folder, identities, reserve_bytes=free * 2)

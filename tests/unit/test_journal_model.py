@@ -1,7 +1,8 @@
-"""The journal against plain bytearrays: whatever happens to it, each listed checkpoint is exactly what it was at its marker.
+"""The journal against plain bytearrays: each listed checkpoint is exactly what the disks were at its marker.
 
-The machine writes, syncs, cuts markers, vouches, voids, breaks, pins, promotes, and ends the process at any byte of an append or
-in the middle of a promotion. The model keeps a copy of the disks for each marker and knows by itself which markers count.
+The machine writes, syncs, cuts markers, vouches, voids, breaks, pins, promotes, and ends the process at any byte of an
+append or in the middle of a promotion. The model keeps a copy of the disks for each marker and knows by itself which
+markers count.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1))
     def end_of_process_in_an_append(self, share):
-        """kill -9: of the group being written any number of bytes are in the file. Whole segments stay, the rest is cut."""
+        """kill -9: of the group being written any number of bytes are in the file; the half segment is cut."""
         self.seal()
         group = [piece for piece in self.pieces if piece[0].header.session == self.pieces[0][0].header.session]
         data = [wire(arrived) for arrived, _ in group]

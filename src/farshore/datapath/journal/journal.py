@@ -18,7 +18,7 @@ from farshore.datapath.journal.lock import WriterLock, is_being_written
 from farshore.datapath.journal.opening import Damage, Opened, Opener
 from farshore.datapath.journal.pins import Pins
 from farshore.datapath.journal.reserve import StoreReserve
-from farshore.datapath.journal.verify import VerifyReport, check_file, lost_checkpoints, verify_files
+from farshore.datapath.journal.verify import VerifyReport, check_file, name_lost, verify_files
 from farshore.datapath.segment import SegmentHeader
 from farshore.datapath.stream.arrived import Arrived
 from farshore.errors import BadInput, Conflict, NotFound
@@ -118,9 +118,7 @@ class Journal:
     def demand_undamaged(self) -> None:
         """Raises DamagedJournal when there is damage: nothing may be written behind it."""
         if self.damages:
-            report = VerifyReport(damages=self.damages)
-            report.lost = lost_checkpoints(report, self.ledger.catalogue.page(), self.ledger.lost)
-            report.raise_if_damaged()
+            VerifyReport(damages=self.damages, lost=name_lost(self.path, self.damages[0].first)).raise_if_damaged()
 
     def append(self, segments: Sequence[Arrived]) -> None:
         """Make these segments durable, all or none, in order; then they count.
@@ -148,9 +146,8 @@ class Journal:
         with self.state_lock:
             for file in appender.abandoned:
                 damages = check_file(file.path, file.first, file.end)
-                self.damages.extend(damages)
-                if damages and self.ledger.damaged_from is None:
-                    self.ledger.damaged_from = damages[0].first
+                if damages:
+                    self._damaged(VerifyReport(damages=damages))
             appender.abandoned.clear()
             self.demand_undamaged()
 
@@ -243,10 +240,27 @@ class Journal:
             return [file.path for file in gone]
 
     def verify(self, last: int | None = None) -> VerifyReport:
-        """Read every byte above the floor (up to ordinal `last`) against its checksum."""
+        """Read every byte above the floor (up to ordinal `last`) against its checksum.
+
+        What is found damaged counts as such from then on: checkpoints that need it are no longer listed, and nothing is
+        appended behind it.
+        """
         with self.state_lock:
-            files, first, known = list(self._files), self.floor.ordinal + 1, list(self.damages)
-        report = verify_files(files, first, self.last_ordinal if last is None else last, known)
-        with self.state_lock:
-            report.lost = lost_checkpoints(report, self.ledger.catalogue.page(), self.ledger.lost)
+            until = self.last_ordinal if last is None else last
+            files, first = list(self._files), self.floor.ordinal + 1
+            known = [damage for damage in self.damages if damage.first <= until]
+        report = verify_files(files, first, until, known)
+        if report.damages:
+            with self.state_lock:
+                self._damaged(report)
         return report
+
+    def _damaged(self, report: VerifyReport) -> None:
+        begin = report.damages[0].first
+        report.lost = name_lost(self.path, begin)
+        known = {damage.first for damage in self.damages}
+        self.damages.extend(damage for damage in report.damages if damage.first not in known)
+        self.damages.sort(key=lambda damage: damage.first)
+        if self.ledger.damaged_from is None or begin < self.ledger.damaged_from:
+            self.ledger.damaged_from = begin
+        self.ledger.catalogue.drop_from(begin)

@@ -93,7 +93,9 @@ class Ledger:
         named = {int(number) for number in record.get("volumes", ())}
         if marker_id in self.voids:
             return
-        if self.unsynced is None or self.unsynced:
+        if self.damaged_from is not None:  # whether it would count is not known any more; it is named as lost
+            self.candidates[marker_id] = _Candidate(ordinal, record)
+        elif self.unsynced is None or self.unsynced:
             self._void(marker_id, "the disks were not in sync", record.get("task"))
         elif not self.volumes or not named >= set(self.volumes):
             self._void(marker_id, "the marker is not good for all volumes", record.get("task"))

@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from farshore.datapath.journal.checkpoint import Checkpoint
 from farshore.datapath.journal.faults import DamagedJournal
 from farshore.datapath.journal.files import BadBytes, SegmentFile, find_segment, read_segment, walk
-from farshore.datapath.journal.opening import Damage
+from farshore.datapath.journal.opening import Damage, Opener
+
+NAMING_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -74,12 +75,16 @@ def _verify_file(fd: int, file: SegmentFile, first: int, last: int, report: Veri
         offset, ordinal = placed.end, ordinal + 1
 
 
-def lost_checkpoints(report: VerifyReport, listed: list[Checkpoint], lost_at_open: list[str]) -> list[str]:
-    """Of the listed ones those that need a damaged segment, and those that were lost at open already."""
-    if not report.damages:
-        return []
-    begin = min(damage.first for damage in report.damages)
-    return [checkpoint.id for checkpoint in listed if checkpoint.ordinal >= begin] + lost_at_open
+def name_lost(journal: Path, begin: int) -> list[str]:
+    """The checkpoints that damage from `begin` on costs: all vouched markers from there on, as far as readable."""
+    for _ in range(NAMING_ATTEMPTS):
+        opener = Opener(journal)
+        opener.opened.ledger.damaged_from = begin
+        try:
+            return [each for each in opener.run().ledger.lost if int(each) >= begin]
+        except FileNotFoundError:  # promoted away while it was read: what was in it is not lost
+            continue
+    return []
 
 
 def check_file(path: Path, first: int, end: int) -> list[Damage]:
