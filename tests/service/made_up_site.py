@@ -6,21 +6,23 @@ The data side is proven on real sites elsewhere.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
 from farshore.api.application import create_app
-from farshore.api.server import client_server, listen, serving
 from farshore.api.settings import ApiSettings
 from farshore.errors import Conflict, NotFound
 from farshore.identity import create_identity, server_context
+from farshore.manager.ports import bind, server
 from farshore.model.task import TaskState, new_task_id
 from farshore.model.views import (
     Account,
@@ -223,19 +225,35 @@ class Running:
         return {"Authorization": f"Bearer {reply.json()['access_token']}"}
 
 
+@asynccontextmanager
+async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[int]:
+    """Serve while the block runs; yields the port's number."""
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:
+                assert not task.done()
+                await asyncio.sleep(0.01)
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
 @contextmanager
 def running_api(folder: Path, settings: ApiSettings | None = None) -> Iterator[Running]:
     """The API of a made-up site on a free port of 127.0.0.1, over HTTPS, in a thread with a loop of its own."""
     site = MadeUpSite()
     identity = create_identity(folder / "identity", NORTH, ["127.0.0.1"])
-    listener = listen("127.0.0.1", 0, "The API")
+    listener = bind("127.0.0.1", 0, "API")
     port = listener.getsockname()[1]
     loop = asyncio.new_event_loop()
     stop, ready = asyncio.Event(), threading.Event()
 
     async def serve() -> None:
-        server = client_server(create_app(site, settings), server_context(identity.folder, require_client=False))
-        async with serving(server, listener):
+        running = server(create_app(site, settings), server_context(identity.folder, require_client=False), peers=False)
+        async with serving(running, listener):
             ready.set()
             await stop.wait()
 

@@ -56,7 +56,7 @@ log = logging.getLogger("farshore.api")
 
 
 def create_app(services: Services, settings: ApiSettings | None = None) -> FastAPI:
-    """The ASGI application; run it with `farshore.api.server`."""
+    """The ASGI application; run by the manager's ports."""
     settings = settings or ApiSettings()
     app = FastAPI(title="Farshore", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.farshore = ApiState(

@@ -21,6 +21,7 @@ from farshore.api.wire.vpgs import (
     VpgActiveProcessesApi,
     VpgApi,
 )
+from farshore.model.resources import resource_id
 from farshore.model.views import CheckpointView, ProtectedVmView, TaskView, TestView, VpgView
 
 MIB = 1 << 20
@@ -131,7 +132,7 @@ def tell_vm(request: Request, view: ProtectedVmView) -> VmApi:
         journal_used_storage_mb=vpg.used_journal_bytes // MIB if len(vpg.vms) == 1 else 0,
         provisioned_storage_in_mb=sum(disk.size_bytes for disk in view.disks) // MIB,
         used_storage_in_mb=0,
-        recovery_host_identifier=f"{vpg.recovery_site_id}.host-1",
+        recovery_host_identifier=resource_id(vpg.recovery_site_id, "host"),
         recovery_host_name=vpg.recovery_site_name,
         source_site=vpg.protected_site_name,
         target_site=vpg.recovery_site_name,
