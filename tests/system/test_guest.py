@@ -93,7 +93,7 @@ def test_guests_that_are_killed_hold_the_law_verify_and_go_on(tmp_path: Path) ->
                 lab.start(definitions[:1])  # the other one is late
                 lab.wait_for(definitions[0], lambda event: event == Verified("b", 0, ""))
                 lab.start(definitions[1:])
-                lab.wait_for(definitions[1], _is_acknowledged("d", 120))
+                lab.wait_for(definitions[1], _is_acknowledged("d", 60))
                 killed_ns = time.time_ns()
                 for vm in definitions:
                     lab.kill(vm)
@@ -101,7 +101,7 @@ def test_guests_that_are_killed_hold_the_law_verify_and_go_on(tmp_path: Path) ->
                 witness.send_signal(signal.SIGTERM)
                 witness.wait(timeout=10)
         testimony = Testimony.read(witness_file)
-        assert testimony.last_acknowledged("d", killed_ns) >= 120
+        assert testimony.last_acknowledged("d", killed_ns) >= 60
         report = check_images(images, testimony, asked_ns=killed_ns)
         assert report.good, report.summary
         assert {len(finding.boots) for finding in report.findings} == {1}
@@ -109,12 +109,12 @@ def test_guests_that_are_killed_hold_the_law_verify_and_go_on(tmp_path: Path) ->
         lab.start(definitions)
         _check_came_back(lab, definitions, report.tops)
         top = report.tops["d"]
-        lab.wait_for(definitions[1], _is_acknowledged("d", top + 60))
+        lab.wait_for(definitions[1], _is_acknowledged("d", top + 30))
         for vm in definitions:
             lab.press_power_button(vm)
         after = check_images(images)
         assert after.good, after.summary
-        assert after.tops["d"] >= top + 60
+        assert after.tops["d"] >= top + 30
         assert testimony.worst_write_seconds() < 2
         assert not [e for vm in definitions for e in read_events(lab.log(vm)) if isinstance(e, GuestFailure)]
         for image in (images[1], images[3]):
@@ -126,7 +126,7 @@ def test_a_guest_that_is_lost_holds_the_others_and_they_go_on_with_it(tmp_path: 
     with GuestLab(tmp_path / "site") as lab:
         definitions = _made(lab, vms=3, disks=1)
         lab.start(definitions)
-        lab.wait_for(definitions[2], _is_acknowledged("c", 50))
+        lab.wait_for(definitions[2], _is_acknowledged("c", 30))
         lab.kill(definitions[1])
         report = check_images(images_of(definitions))
         assert report.good, report.summary
@@ -134,7 +134,7 @@ def test_a_guest_that_is_lost_holds_the_others_and_they_go_on_with_it(tmp_path: 
         judged = lab.wait_for(definitions[1], _is_law)
         assert isinstance(judged, LawJudged)
         assert judged.good, judged.words
-        lab.wait_for(definitions[1], _is_acknowledged("b", report.tops["b"] + 50))
+        lab.wait_for(definitions[1], _is_acknowledged("b", report.tops["b"] + 30))
 
 
 def _leave_out(image: Path, number: int) -> None:

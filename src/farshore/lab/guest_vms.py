@@ -56,9 +56,13 @@ def guest_definitions(
     return definitions
 
 
-def real_definitions(site_folder: Path, site_id: str, vms: int, disks: int, size_bytes: int) -> list[VmDefinition]:
+def real_definitions(
+    site_folder: Path, site_id: str, vms: int, disks: int, size_bytes: int, *, pause_ms: int = 2
+) -> list[VmDefinition]:
     """The same for a site of the lab: images in the site's `disks` folder, the guest from the project's cache.
 
-    Raises Unavailable when the guest was not built.
+    A short pause a round leaves a machine of two cores some time for the sites. Raises Unavailable without the guest.
     """
-    return guest_definitions(site_folder / "disks", vms, disks, size_bytes, find_guest_kernel(), site_id=site_id)
+    kernel = find_guest_kernel()
+    folder = site_folder / "disks"
+    return guest_definitions(folder, vms, disks, size_bytes, kernel, site_id=site_id, pause_ms=pause_ms)
