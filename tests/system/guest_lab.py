@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -75,8 +76,9 @@ class GuestLab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for vm_id in self.started:
-            asyncio.run(self.hypervisors.stop_vm(vm_id, force=True))
+        with ExitStack() as stops:  # one that cannot be stopped does not keep the others running
+            for vm_id in self.started:
+                stops.callback(lambda vm_id=vm_id: asyncio.run(self.hypervisors.stop_vm(vm_id, force=True)))
         left = [str(path) for path in self.run_dir.rglob("*") if path.is_socket()]
         shutil.rmtree(self.run_dir, ignore_errors=True)
         assert not left, f"sockets were left: {left}"
