@@ -20,6 +20,7 @@ from farshore.datapath.journal.note import DurableNote
 from farshore.datapath.replica.promotion import Promoter
 from farshore.datapath.view.export import export
 from farshore.datapath.view.volume import VolumeView
+from farshore.datapath.segment import DamagedSegment
 from farshore.errors import Conflict, Fault, NotFound
 from tests.made_streams import START_NS, MadeStream, wire
 
@@ -344,3 +345,27 @@ def test_a_shrunk_and_grown_volume_reads_zeros(tmp_path: Path) -> None:
             assert read(journal, 5) == b"a" * 1000 + bytes(3096)
             Promoter(journal, 0.5).step(START_NS * 2)
         assert journal.floor.ordinal == 3
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "marker", "id": "m"},
+        {"type": "marker", "id": "m", "time_ns": 1, "volumes": ["x"]},
+        {"type": "volumes", "volumes": [{"number": 1}]},
+        {"type": "definition", "vm": {}},
+        {"type": "sync_end", "volumes": 3},
+        {"type": "vouch"},
+        {},
+    ],
+)
+def test_control_records_that_lack_something_are_never_kept(tmp_path: Path, record: dict[str, object]) -> None:
+    """A sender's mistake is refused before it is durable, so that the journal can always be opened again."""
+    stream = MadeStream()
+    stream.control.append(record)
+    with Journal.open(tmp_path, writable=True, reserve_bytes=0) as journal:
+        with pytest.raises(DamagedSegment):
+            journal.append([stream.seal()])
+        assert journal.last_ordinal == 0
+    with Journal.open(tmp_path) as journal:
+        assert journal.last_ordinal == 0

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from farshore.datapath.journal.control import is_understood
 from farshore.datapath.segment import HEADER_BYTES, RECORD, DamagedSegment, Segment, SegmentHeader, parse_payload
 from farshore.datapath.segment.header import MAGIC
 
@@ -110,7 +111,7 @@ def read_control(fd: int, placed: Placed) -> list[dict[str, Any]]:
         control = json.loads(data)
     except ValueError:
         control = None
-    if not isinstance(control, list):
+    if not isinstance(control, list) or not all(map(is_understood, control)):
         raise BadBytes(placed.ordinal, placed.offset, "Its control records cannot be understood.")
     return control
 

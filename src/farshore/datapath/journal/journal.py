@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from farshore.datapath.journal.append import Appender, SyncFailed
 from farshore.datapath.journal.checkpoint import Checkpoint
+from farshore.datapath.journal.control import is_understood
 from farshore.datapath.journal.epoch import EpochKeeper
 from farshore.datapath.journal.faults import OldEpoch, OldSession, SequenceGap
 from farshore.datapath.journal.files import SegmentFile, segments_folder
@@ -19,7 +20,7 @@ from farshore.datapath.journal.opening import Damage, Opened, Opener
 from farshore.datapath.journal.pins import Pins
 from farshore.datapath.journal.reserve import StoreReserve
 from farshore.datapath.journal.verify import VerifyReport, check_file, name_lost, verify_files
-from farshore.datapath.segment import SegmentHeader
+from farshore.datapath.segment import DamagedSegment, SegmentHeader
 from farshore.datapath.stream.arrived import Arrived
 from farshore.errors import BadInput, Conflict, NotFound
 
@@ -130,6 +131,8 @@ class Journal:
             after: int | None = None
             for each in segments:
                 self.judge(each.header, after)
+                if not all(map(is_understood, each.control)):
+                    raise DamagedSegment(f"Segment {each.header.sequence} has control records that lack something.")
                 after = each.header.sequence
             if appender is None:
                 raise BadInput("The journal was opened for reading only.")

@@ -1,0 +1,90 @@
+"""docs/journal-format.md is the format: its dump decodes to what it says, its tables are where the bytes are."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+from farshore.datapath.journal.files import FILE_BYTES_MAX
+from farshore.datapath.journal.note import DurableNote
+from farshore.datapath.segment import HEADER_BYTES, RECORD, Kind, Segment, SegmentHeader, parse_payload
+
+PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
+ROW = re.compile(r"^\| (\d+) \| (\d+) \| (u8|u16|u32|u64|bytes|zeros) \| (\w+) \|", re.M)
+LINE = re.compile(r"^([0-9a-f]{6})  ((?:[0-9a-f]{2} )*[0-9a-f]{2}) *  (\S+) ?(.*)$", re.M)
+
+
+def dump() -> tuple[bytes, list[tuple[str, str, int]]]:
+    """The dump's bytes, and its explained fields: name, value, offset."""
+    block = PAGE.split("```hexdump\n")[1].split("```")[0]
+    data, fields = b"", []
+    for offset, digits, name, value in LINE.findall(block):
+        assert int(offset, 16) == len(data), f"the dump's line {offset} is not where it says"
+        if name != ".":
+            fields.append((name, value, len(data)))
+        data += bytes.fromhex(digits)
+    return data, fields
+
+
+def decoded() -> Segment:
+    """The segment in the dump, by the product's own code."""
+    data, _ = dump()
+    header = SegmentHeader.parse(data)
+    assert header.total_bytes == len(data)
+    return parse_payload(header, data[HEADER_BYTES:])
+
+
+def test_the_dump_is_a_whole_segment_of_what_the_page_tells() -> None:
+    """One write, zeroes, a tagged marker; the data are where the index says."""
+    segment = decoded()
+    write, zero = segment.index
+    assert (write["kind"], zero["kind"]) == (Kind.WRITE, Kind.ZERO)
+    assert bytes(segment.body[write["position"] :][: write["length"]]) == b"Farshore"
+    (marker,) = segment.control
+    assert (marker["type"], marker["tag"], marker["volumes"]) == ("marker", "before the upgrade", [0, 1])
+
+
+def test_each_explained_value_is_what_the_bytes_decode_to() -> None:
+    """Every line `name value` of the dump says what the header and the index have."""
+    segment = decoded()
+    told = 0
+    for name, value, _ in dump()[1]:
+        if name.startswith("header.") and hasattr(segment.header, name[7:]) and value.isdigit():
+            assert int(value) == getattr(segment.header, name[7:]), name
+            told += 1
+        elif name.startswith("index["):
+            assert int(value) == segment.index[int(name[6])][name.split(".")[1]], name
+            told += 1
+    assert told == 13 + 14
+
+
+def test_the_tables_are_the_layout() -> None:
+    """Offsets and sizes of header, index and note, read by the page's tables, give the product's values."""
+    tables: list[list[tuple[int, int, str, str]]] = []
+    for offset, size, kind, name in ROW.findall(PAGE):
+        if offset == "0":
+            tables.append([])
+        tables[-1].append((int(offset), int(size), kind, name))
+    header, index, note = tables
+    data, fields = dump()
+    at = {name.removeprefix("header."): offset for name, _, offset in fields}
+    segment = decoded()
+    for offset, size, kind, name in header:
+        assert at["zero" if name == "reserved" else name] == offset
+        if kind.startswith("u") and hasattr(segment.header, name):
+            assert int.from_bytes(data[offset : offset + size], "little") == getattr(segment.header, name)
+    assert sum(size for _, size, _, _ in header) == HEADER_BYTES
+    assert {name: (RECORD.fields[name][1], RECORD.fields[name][0].itemsize) for name in RECORD.names} == {
+        name: (offset, size) for offset, size, _, name in index
+    }
+    packed = DurableNote(first_ordinal=3, end=4, ordinal=5).pack()
+    assert len(packed) == sum(size for _, size, _, _ in note)
+    for offset, _, kind, name in note:
+        if kind == "u64" and name != "checksum":
+            assert struct.unpack_from("<Q", packed, offset)[0] == getattr(DurableNote(3, 4, 5), name)
+
+
+def test_the_sizes_that_the_page_names_are_the_codes() -> None:
+    """64 MiB a file, 64 MiB a payload."""
+    assert FILE_BYTES_MAX == SegmentHeader.PAYLOAD_BYTES_MAX == 64 << 20
