@@ -80,8 +80,10 @@ class StorageDaemonDriver(OwnProcessDriver):
         for disk in definition.disks:
             node, export = names.disk_node(disk.id), names.device(disk.id)
             arguments += ["--export", f"type=nbd,id={export},node-name={node},name={disk.id},writable=on"]
-        arguments += ["--chardev", f"socket,id=commands,path={escaped(folder.commands)},server=on,wait=off"]
-        return [*arguments, "--monitor", "chardev=commands", *definition.extra_arguments]
+        for name, socket in (("commands", folder.commands), ("control", folder.control)):
+            arguments += ["--chardev", f"socket,id={name},path={escaped(socket)},server=on,wait=off"]
+            arguments += ["--monitor", f"chardev={name}"]
+        return [*arguments, *definition.extra_arguments]
 
     async def connect(self, record: StartRecord, folder: VmFolder, instance: str) -> BlockLayerVm:
         """See OwnProcessDriver."""
