@@ -152,6 +152,20 @@ def test_a_note_that_is_behind_is_no_harm(tmp_path: Path) -> None:
     assert DurableNote.load(tmp_path) == DurableNote(1, sum(map(len, wires)), 2 * CHECKPOINTS)
 
 
+def test_a_tail_whose_pages_never_reached_the_disk_is_cut(tmp_path: Path) -> None:
+    """A power failure: the length of an append is there, not all of its bytes; it was not acknowledged, so it is cut."""
+    copies, _, wires = made_journal(tmp_path, 1 << 20)
+    (tmp_path / "durable").write_bytes(DurableNote(1, sum(map(len, wires[:-2])), 2 * CHECKPOINTS - 2).pack())
+    path, offset = place(tmp_path, 2 * CHECKPOINTS - 1, wires)
+    data = bytearray(path.read_bytes())
+    data[offset + 200 : offset + 240] = bytes(40)
+    path.write_bytes(data)
+    with Journal.open(tmp_path, writable=True, reserve_bytes=0) as journal:
+        assert (journal.last_ordinal, journal.damages) == (2 * CHECKPOINTS - 2, [])
+        assert path.stat().st_size == offset
+        assert read(journal, 21) == copies[21]
+
+
 @contextmanager
 def files_no_longer_than(size: int) -> Iterator[None]:
     """The kernel refuses to write files beyond that size (EFBIG, in mid-write): a full store that needs no root."""

@@ -115,6 +115,8 @@ class JournalMachine(RuleBasedStateMachine):
         for number, offset, data in writes:
             self.write(number, offset, data, False)
         self.marker(1)
+        for number, offset, data in writes[:1]:
+            self.write(number, 512 - offset, data, False)
         self.vouch(0, good)
         self.append_all()
 
