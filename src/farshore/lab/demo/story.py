@@ -40,7 +40,7 @@ def play(*, step: bool) -> int:
     except KeyboardInterrupt:
         code, problem = int(ExitCode.INTERRUPTED), "It was interrupted."
     finally:
-        _clear(stage, keep=code != 0 or not all(check.good for check in stage.checks))
+        clear(stage, keep=code != 0 or not all(check.good for check in stage.checks))
     stage.check(check_nothing_left("the demo leaves nothing behind", before, _settled(stage, before)))
     stage.measured.add("the whole demo", f"{time.monotonic() - stage.begun:.0f} s")
     print_table(stage.measured.lines, stage.checks, problem)
@@ -49,7 +49,7 @@ def play(*, step: bool) -> int:
     return int(ExitCode.OK if all(check.good for check in stage.checks) else ExitCode.FAILED)
 
 
-def _clear(stage: Stage, *, keep: bool) -> None:
+def clear(stage: Stage, *, keep: bool) -> None:
     """Take everything down, however far the demo came. A second Ctrl-C must not stop this half-way."""
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
