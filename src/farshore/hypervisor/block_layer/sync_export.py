@@ -1,8 +1,8 @@
 """Read-only NBD exports of tapped disks, for a sync: below the tap, so that a reader sees what the guest sees.
 
-The exported node is the one that carries the bitmaps: the shim, or the disk's own node where there is none. (Below a
-shim would be wrong: the owner's snapshot slips an overlay in between, and a reader of the node under it would put old
-data into the stream after newer ones.)
+The exported node is the one that carries the bitmaps: the shim, or the disk's own node where there is none. (The node
+that was under a shim at first would be wrong: after the owner's snapshot an overlay is in between, and an export of the
+node below it, opened then, would put old data into the stream after newer ones.)
 """
 
 from __future__ import annotations

@@ -96,8 +96,10 @@ class Network:
         if place > 0:
             return [{"type": "dgram", "id": f"nic-{member.nic_id}", **self._ends(place, "m", "c")}]
         own = {"type": "hubport", "id": f"nic-{member.nic_id}", "hubid": int(self.digest[:6], 16)}
-        others = range(1, len(members))
-        return [own, *(netdev for other in others for netdev in (self.port(other), self.hub_port(other)))]
+        # Place 0 is a sink that nobody binds: a hub whose only port is the interface's own stops the guest's sending
+        # for good (QEMU queues its first packet and never takes it up again).
+        places = range(len(members))
+        return [own, *(netdev for other in places for netdev in (self.port(other), self.hub_port(other)))]
 
     def _ends(self, place: int, local: str, remote: str) -> dict[str, Any]:
         return {
