@@ -145,7 +145,7 @@ class StorageLab:
         return [(p.pid, _role(p)) for p in site_processes(Path(self.site(name)["folder"]))]
 
     def journal_folder(self):
-        (folder,) = (Path(self.site("south")["folder"]) / "journal").iterdir()
+        (folder,) = (path for path in (Path(self.site("south")["folder"]) / "journal").iterdir() if path.is_dir())
         return folder
 
     def check_law(self, asked_ns=None, completed_ns=None, only=None):
