@@ -20,6 +20,7 @@ MARKER = {"id": "m1", "tag": None, "task": None, "volumes": [0, 1]}
 
 @pytest.fixture
 def tap():
+    """Two disks' tap."""
     bench = TapBench([64 << 20, (1 << 30) + 512])
     yield bench
     bench.close()
@@ -59,12 +60,13 @@ def test_any_offset_and_length_is_taken_as_it_is_and_nothing_is_ever_read(tap):
         assert tap.ask("status")[1]["reads_refused"] == 1
     found, _ = tap.records()
     assert [(k, o, n if isinstance(n, int) else len(n)) for k, _, o, n in found] == [
-        (Kind.WRITE, 512, 512), (Kind.WRITE, 1, 1), (Kind.WRITE, 512, 4608), (Kind.WRITE, size - 512, 512), (Kind.ZERO, 1536, 512),
+        (Kind.WRITE, 512, 512), (Kind.WRITE, 1, 1), (Kind.WRITE, 512, 4608), (Kind.WRITE, size - 512, 512),
+        (Kind.ZERO, 1536, 512),
     ]  # fmt: skip
 
 
 def test_no_marker_is_cut_before_every_disk_is_there_nor_after_one_has_left(tap):
-    """I1: nothing is cut until `begin`, which wants all disks; after a disk has closed nothing is cut until `begin` again."""
+    """I1: nothing is cut until `begin`, which wants all disks; once a disk has closed, not until the next `begin`."""
     with NbdClient(tap.socket, "v0") as first:
         assert tap.ask("begin", control=[])[0] == "error"
         second = NbdClient(tap.socket, "v1")
@@ -130,17 +132,23 @@ def test_sync_data_stand_where_their_read_began(tap):
 
 
 def test_a_full_window_drops_the_disk_and_holds_no_reply():
-    """I15: over its budget the tap drops the stream at once; the guest's write is answered or its connection is closed."""
+    """I15: over its budget the tap drops the stream at once; a write is answered or its connection is closed."""
     bench = TapBench([1 << 30], window_bytes=16 << 20)
     try:
         disk = NbdClient(bench.socket, "v0")
         bench.ask("begin", control=[])
         worst = 0.0
-        with pytest.raises(NbdFault):
-            for at in range(200):
-                began = time.monotonic()
+        at = 0
+        while at < 200:
+            began = time.monotonic()
+            try:
                 disk.pwrite(at << 20, b"f" * (1 << 20))
+            except NbdFault:
+                break
+            finally:
                 worst = max(worst, time.monotonic() - began)
+            at += 1
+        assert at < 200
         assert worst < 2
         disk.close()
         assert bench.ask("status")[1]["intact"] is False

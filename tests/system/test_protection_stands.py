@@ -59,7 +59,7 @@ def somebody_cancels_a_mirror(lab):
 
 
 def test_a_mirror_that_somebody_cancels_stops_the_checkpoints_until_it_is_synced_again():
-    """I1: after the cancel no checkpoint is listed that lacks a disk; it is attached and synced by itself, the law holds."""
+    """I1: no checkpoint is listed that lacks a disk; it is attached and synced by itself, and the law holds."""
     with StorageLab(vms=2, disks=2) as lab:
         lab.begin()
         until(lambda: len(times_ns(lab)) >= 2, 60, "two checkpoints")
@@ -78,7 +78,7 @@ def test_a_mirror_that_somebody_cancels_stops_the_checkpoints_until_it_is_synced
 
 @pytest.mark.timeout(300)
 def test_a_link_that_is_cut_for_30_seconds_is_bridged_or_repaired():
-    """Checkpoints go on being cut while the window has room; with the link back all of them arrive, and the law holds."""
+    """Checkpoints go on being cut while the window has room; they arrive with the link, and the law holds."""
     with StorageLab(vms=2, disks=2, pace_seconds=0.002) as lab:
         lab.begin()
         until(lambda: len(times_ns(lab)) >= 2, 60, "two checkpoints")
@@ -102,7 +102,7 @@ def test_a_link_that_is_cut_for_30_seconds_is_bridged_or_repaired():
 
 @pytest.mark.timeout(300)
 def test_a_stalled_link_that_outlasts_the_window_is_repaired_by_a_bitmap_sync():
-    """More is written than the window holds: the stream breaks, the guest goes on, the bitmaps repair, the law holds."""
+    """More is written than the window holds: the stream breaks, the guest goes on, the bitmaps repair."""
     with StorageLab(vms=1, disks=2, size="256M", pace_seconds=0.002) as lab:
         lab.begin()
         until(lambda: len(times_ns(lab)) >= 2, 60, "two checkpoints")
@@ -147,7 +147,7 @@ def _write_much(lab, size_bytes):
 @pytest.mark.root(reason="mounts a small file system for the journal")
 @pytest.mark.timeout(300)
 def test_a_full_store_refuses_and_resumes_by_itself_and_loses_no_checkpoint():
-    """The journal's store fills up: what is listed stays whole, the guest goes on; with room again protection resumes."""
+    """The journal's store fills up: what is listed stays whole, guests go on; with room it resumes."""
     with StorageLab(vms=1, disks=2, size="64M") as lab:
         store = Path(lab.site("south")["folder"]) / "journal"
         store.mkdir(exist_ok=True)

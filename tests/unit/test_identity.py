@@ -156,7 +156,8 @@ def test_a_token_survives_the_trip_and_holds_the_issuers_fingerprint(sites: dict
     token = PairingToken.issue(mark, 1000.5)
     text = token.text()
     assert PairingToken.parse(f" {text[:40]}\n{text[40:]}\n") == token
-    assert token.expires == 4600 and token.fingerprint == mark
+    assert token.expires == 4600
+    assert token.fingerprint == mark
 
 
 @given(st.text())

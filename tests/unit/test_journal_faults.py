@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from farshore.datapath.journal import Arrived, DamagedJournal, Journal, JournalInUse, NoSpace, append
 from farshore.datapath.journal.note import DurableNote
 from farshore.datapath.replica.promotion import Promoter
+from farshore.datapath.segment import DamagedSegment
 from farshore.datapath.view.export import export
 from farshore.datapath.view.volume import VolumeView
-from farshore.datapath.segment import DamagedSegment
 from farshore.errors import Conflict, Fault, NotFound
 from tests.made_streams import START_NS, MadeStream, wire
 
@@ -153,7 +153,7 @@ def test_a_note_that_is_behind_is_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_tail_whose_pages_never_reached_the_disk_is_cut(tmp_path: Path) -> None:
-    """A power failure: the length of an append is there, not all of its bytes; it was not acknowledged, so it is cut."""
+    """A power failure: an append's length is there, not all its bytes; it was not acknowledged, so it is cut."""
     copies, _, wires = made_journal(tmp_path, 1 << 20)
     (tmp_path / "durable").write_bytes(DurableNote(1, sum(map(len, wires[:-2])), 2 * CHECKPOINTS - 2).pack())
     path, offset = place(tmp_path, 2 * CHECKPOINTS - 1, wires)

@@ -11,8 +11,8 @@ from farshore.datapath.journal.note import DurableNote
 from farshore.datapath.segment import HEADER_BYTES, RECORD, Kind, Segment, SegmentHeader, parse_payload
 
 PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
-ROW = re.compile(r"^\| (\d+) \| (\d+) \| (u8|u16|u32|u64|bytes|zeros) \| (\w+) \|", re.M)
-LINE = re.compile(r"^([0-9a-f]{6})  ((?:[0-9a-f]{2} )*[0-9a-f]{2}) *  (\S+) ?(.*)$", re.M)
+ROW = re.compile(r"^\| (\d+) \| (\d+) \| (u8|u16|u32|u64|bytes|zeros) \| (\w+) \|", re.MULTILINE)
+LINE = re.compile(r"^([0-9a-f]{6})  ((?:[0-9a-f]{2} )*[0-9a-f]{2}) *  (\S+) ?(.*)$", re.MULTILINE)
 
 
 def dump() -> tuple[bytes, list[tuple[str, str, int]]]:

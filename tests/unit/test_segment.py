@@ -61,7 +61,7 @@ def test_what_is_sealed_parses_to_the_same_records_in_order(records):
             assert segment.body[entry["position"] : entry["position"] + length] == bytes([at % 251]) * length
         assert entry["time_us"] == at
     assert segment.control == [{"type": "marker", "id": "m"}]
-    assert REQUEST_BYTES == _REQUEST.size
+    assert _REQUEST.size == REQUEST_BYTES
 
 
 @given(st.data())

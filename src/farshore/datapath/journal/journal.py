@@ -35,6 +35,8 @@ class Journal:
         self.floor: Floor = opened.floor
         self.ledger: Ledger = opened.ledger
         self.damages: list[Damage] = opened.damages
+        self.lost: list[str] = opened.ledger.lost
+        """Checkpoints that cannot be opened any more because of the damage."""
         self.torn_bytes = opened.torn_bytes
         self.pins = Pins(path)
         self.epoch = EpochKeeper(path)
@@ -119,7 +121,7 @@ class Journal:
     def demand_undamaged(self) -> None:
         """Raises DamagedJournal when there is damage: nothing may be written behind it."""
         if self.damages:
-            VerifyReport(damages=self.damages, lost=name_lost(self.path, self.damages[0].first)).raise_if_damaged()
+            VerifyReport(damages=self.damages, lost=self.lost).raise_if_damaged()
 
     def append(self, segments: Sequence[Arrived]) -> None:
         """Make these segments durable, all or none, in order; then they count.
@@ -260,7 +262,7 @@ class Journal:
 
     def _damaged(self, report: VerifyReport) -> None:
         begin = report.damages[0].first
-        report.lost = name_lost(self.path, begin)
+        report.lost = self.lost = name_lost(self.path, begin)
         known = {damage.first for damage in self.damages}
         self.damages.extend(damage for damage in report.damages if damage.first not in known)
         self.damages.sort(key=lambda damage: damage.first)

@@ -7,6 +7,7 @@ are damage. What lies above it and is not whole is the torn tail.
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import xxhash
 
+_LOG = logging.getLogger(__name__)
 _NOTE = struct.Struct("<8sQQQ")
 _CHECKSUM = struct.Struct("<Q")
 _MAGIC = b"FARSHDUR"
@@ -56,7 +58,10 @@ class NoteKeeper:
 
     def write(self, note: DurableNote) -> None:
         """Overwrite it. Call only after the fdatasync that makes it true."""
-        os.pwrite(self._fd, note.pack(), 0)
+        try:
+            os.pwrite(self._fd, note.pack(), 0)
+        except OSError as error:  # it may be behind: what it would say is durable all the same
+            _LOG.warning("the durable note could not be written: %s", error)
 
     def close(self) -> None:
         """Close the file."""

@@ -132,7 +132,10 @@ class Service:
             raise BadInput("The greeting lacks what a greeting has.") from error
         if vpg_id != self.spec.vpg_id:
             raise UnknownVpg(f"The journal is that of VPG {self.spec.vpg_id}, not of {vpg_id}.")
-        journal.raise_epoch(epoch)
+        try:
+            journal.raise_epoch(epoch)
+        except OSError as error:
+            raise NoSpace(f"The epoch could not be made durable: {error}.", "Look at the journal's store.") from error
         journal.demand_undamaged()
         if session < self._newest_session:
             raise OldSession(f"Session {session} is over: {self._newest_session} is the newest.")

@@ -30,7 +30,7 @@ from farshore.datapath.segment import (
 from farshore.datapath.stream.arrived import Arrived
 from farshore.datapath.stream.link import LinkBroken, ReceiverLink
 from farshore.datapath.stream.messages import ACKNOWLEDGED, PING, PONG, REFUSED, Refusal
-from farshore.errors import FarshoreError
+from farshore.errors import FarshoreError, Fault
 
 _LOG = logging.getLogger(__name__)
 POOL_BYTES_MAX = 16 << 20
@@ -153,14 +153,17 @@ class Receiver:
 
     # -- writer
     def _write(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            group = [entry]
-            while len(group) < GROUP_SEGMENTS_MAX and (following := self._waiting()) is not None:
-                group.append(following)
-            if self.refusal is None and not self._stopping:
-                self._keep([arrived for arrived, _ in group])
-            for _, buffer in group:
-                self._pool.give(buffer)
+        try:
+            while (entry := self._queue.get()) is not None:
+                group = [entry]
+                while len(group) < GROUP_SEGMENTS_MAX and (following := self._waiting()) is not None:
+                    group.append(following)
+                if self.refusal is None and not self._stopping:
+                    self._keep([arrived for arrived, _ in group])
+                for _, buffer in group:
+                    self._pool.give(buffer)
+        finally:  # whatever ended this thread, the reader must not go on saying PONG
+            self._link.close()
 
     def _waiting(self) -> tuple[Arrived, bytearray] | None:
         """What waits in the queue; the reader's last word (None) is left there for `_write`."""
@@ -180,6 +183,8 @@ class Receiver:
             self.reason = self.reason or str(error)
         except FarshoreError as error:
             self._refuse(error, group[0].header.sequence)
+        except OSError as error:
+            self._refuse(Fault(f"The journal's store failed: {error}."), group[0].header.sequence)
 
     def _refuse(self, error: FarshoreError, sequence: int) -> None:
         self.refusal = getattr(error, "refusal", Refusal.DAMAGED)
