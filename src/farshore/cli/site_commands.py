@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from farshore.cli.options import command
 from farshore.cli.output import Output
+
+if TYPE_CHECKING:
+    from farshore.cli.access import Access
+    from farshore.model.site import SiteConfig
 
 app = typer.Typer(help="A site: make its folder, run it, look at it.", no_args_is_help=True)
 
@@ -60,6 +64,10 @@ def init(
             password=password,
         ),
     )
+    _tell_made(out, folder, config, access)
+
+
+def _tell_made(out: Output, folder: Path, config: SiteConfig, access: Access) -> None:
     data = {
         "SiteIdentifier": config.site_id,
         "SiteName": config.name,
@@ -70,7 +78,7 @@ def init(
     }
     out.result(
         data,
-        f"Site {name} ({config.site_id}) in {folder}.\n"
+        f"Site {config.name} ({config.site_id}) in {folder}.\n"
         f"User {access.user}; the password is in {folder / 'cli.json'}.\n"
         f"Run it with: farshore site run --dir {folder}",
     )
