@@ -26,7 +26,7 @@ from farshore.lab.demo.part_scene import boot_guests, raise_sites
 from farshore.lab.demo.stage import VPG, Stage
 from farshore.lab.demo.story import clear, places_of
 from farshore.lab.law import ImageFile, check_recovered_set
-from farshore.lab.record_layout import SLOT_BYTES, DiskLayout, make_empty, parse_slot
+from farshore.lab.record_layout import SLOT_BYTES, DiskLayout, make_empty, make_record, parse_slot
 from farshore.lab.testimony import Testimony
 
 pytestmark = pytest.mark.timeout(600)
@@ -116,10 +116,12 @@ def test_a_record_left_out_of_the_journal_is_named(stage, copy, layouts, first_d
     """A journal whose checksums are right and which lacks one record: the host's check says which, on which disk."""
     volume, layout, top = first_disk
     wanted = top - BEFORE_TOP
+    older = wanted - layout.slots
+    before = make_record(older, layout.number) if older > 0 else make_empty(wanted % layout.slots, layout.number)
 
     def leave_out(_offset: int, data: memoryview) -> None:
         if parse_slot(data).number == wanted:
-            data[:] = make_empty(wanted % layout.slots, layout.number)
+            data[:] = before
 
     assert _doctor(copy, volume, leave_out) > 0
     report = _examine(stage, copy, layouts)

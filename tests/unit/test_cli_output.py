@@ -24,8 +24,9 @@ def test_with_json_a_table_is_one_document_and_notes_are_silent(capsys):
     assert captured.err == ""
 
 
-def test_a_cell_is_printed_as_it_is_whatever_it_holds(capsys):
+def test_a_cell_is_printed_as_it_is_whatever_it_holds(capsys, monkeypatch):
     """Names are data: brackets are no markup, long ones are not cut, an empty one is empty."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     name = "[red]web[/red] " + "x" * 120
     Output().table([], ("VPG", "tag"), [(name, None)])
     assert name in capsys.readouterr().out
