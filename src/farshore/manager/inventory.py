@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Any
 
 from farshore.errors import FarshoreError
+from farshore.model.resources import resource_id
 from farshore.model.views import (
     ProtectedVmView,
     ResourceView,
@@ -44,20 +44,19 @@ class Inventory:
         return [_vm_view(site_id, vm) for vm in told if not vm.get("recovered")]
 
     async def resources(self, site_id: str) -> SiteResourcesView:
-        """An embedded site is one host with one folder for everything, named after the site. NotFound."""
+        """An embedded site is one host with one of everything; clients look for a folder named `/`. NotFound."""
         if site_id != self._site.id:
             await asyncio.to_thread(self._site.peers.get, site_id)
         name = await asyncio.to_thread(self._site.site_name, site_id)
 
         def one(kind: str, words: str) -> tuple[ResourceView, ...]:
-            space = uuid.uuid5(uuid.NAMESPACE_URL, f"farshore://site/{site_id}/{kind}")
-            return (ResourceView(resource_id=str(space), name=words),)
+            return (ResourceView(resource_id=resource_id(site_id, kind), name=words),)
 
         return SiteResourcesView(
             hosts=one("host", name),
             datastores=one("datastore", f"{name} store"),
             networks=one("network", "isolated test network"),
-            folders=one("folder", name),
+            folders=one("folder", "/"),
             resource_pools=one("pool", name),
         )
 

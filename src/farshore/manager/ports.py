@@ -69,6 +69,7 @@ def server(app: Any, context: ssl.SSLContext, *, peers: bool) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     return _Server(config)
