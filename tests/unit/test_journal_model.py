@@ -59,10 +59,12 @@ class JournalMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Remove everything."""
-        self.check_all()
-        self.journal.close()
-        append.FILE_BYTES_MAX = self.file_bytes_max
-        shutil.rmtree(self.folder)
+        try:
+            self.check_all()
+        finally:
+            self.journal.close()
+            append.FILE_BYTES_MAX = self.file_bytes_max
+            shutil.rmtree(self.folder)
 
     # -- what is put into the segment being made
     @rule(
