@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from farshore.errors import Unavailable
-from farshore.lab.addresses import API_PORT, choose_addresses, port_is_free
+from farshore.lab.addresses import API_PORT, LabAddresses, SiteAddress, choose_addresses, claim_pair, port_is_free
 
 
 def test_a_lab_on_an_empty_machine_gets_the_first_pair_and_the_products_ports():
@@ -68,3 +70,20 @@ def test_a_lab_is_put_elsewhere_when_a_real_listener_has_its_port():
     with socket.create_server((first.north.host, first.north.api_port)):
         second = choose_addresses()
     assert (second.north.host, second.north.api_port) != (first.north.host, first.north.api_port)
+
+
+def test_two_labs_that_start_at_the_same_time_do_not_take_one_pair():
+    """A pair that another process has chosen is refused until that process ends, though nothing listens there yet."""
+    pair = LabAddresses(SiteAddress("127.0.0.251"), SiteAddress("127.0.0.252"))
+    program = (
+        "import sys\n"
+        "from farshore.lab.addresses import LabAddresses, SiteAddress, claim_pair\n"
+        "print(claim_pair(LabAddresses(SiteAddress('127.0.0.251'), SiteAddress('127.0.0.252'))), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"True\n"
+        assert not claim_pair(pair)
+        other.stdin.close()
+        other.wait(10)
+    assert claim_pair(pair)

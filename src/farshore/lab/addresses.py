@@ -74,6 +74,30 @@ def choose_addresses(
     )
 
 
+_CLAIMS: dict[str, socket.socket] = {}
+
+
+def claim_pair(addresses: LabAddresses) -> bool:
+    """Keep a pair for this process until it ends; False when another one that starts a lab has it.
+
+    It bridges the time from the choice to the first server that listens, also between users and cache folders: an
+    abstract socket, which leaves no file and is gone with its process.
+    """
+    host = f"{addresses.north.host}:{addresses.north.api_port}"
+    if host in _CLAIMS:
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0farshore-lab-{host}")
+    except OSError as error:
+        claim.close()
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
+    _CLAIMS[host] = claim
+    return True
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now. Raises OSError when the address itself cannot be used."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -26,7 +26,7 @@ from farshore.cli.vpg_settings import create_vpg
 from farshore.cli.waiting import wait_for_protection, wait_for_task
 from farshore.errors import BadInput, Conflict, FarshoreError, Fault, Unavailable
 from farshore.hypervisor.qemu.accelerator import Accelerator, choose_accelerator
-from farshore.lab.addresses import LabAddresses, choose_addresses
+from farshore.lab.addresses import LabAddresses, choose_addresses, claim_pair
 from farshore.lab.description import link_socket
 from farshore.lab.link import Forward, ask_link
 from farshore.lab.names import SITE_NAMES, GuestKind
@@ -113,6 +113,9 @@ def _begin(wanted: Wanted, out: Output) -> Lab:
         folder, made = _folder(wanted.folder)
         taken = {site.address.host for lab in labs.labs() for site in lab.sites}
         addresses = choose_addresses(taken)
+        while not claim_pair(addresses):
+            taken |= {addresses.north.host, addresses.south.host}
+            addresses = choose_addresses(taken)
         lab = Lab(folder=folder, made_folder=made, guest=wanted.guest, sites=_sites(addresses), vpg=wanted.vpg)
         lab.save()
         labs.add(folder)
