@@ -4,6 +4,8 @@ SHELL = /bin/sh
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 .DEFAULT_GOAL = help
+# What the demo and the tests keep (the list of labs, the answer of the KVM probe) stays in the clone.
+export XDG_CACHE_HOME = $(CURDIR)/.cache/user
 .PHONY: help setup setup-bench demo test test-all test-fresh lint bench docs
 
 help: ## this list
