@@ -17,7 +17,7 @@ from tests.storage_lab import StorageLab, until
 
 SIZE_BYTES = 1 << 30
 ROUNDS = 3
-PSS_BYTES_MAX = 250 << 20
+PSS_BYTES_MAX = 250_000_000
 CARRIERS = {"watcher", "tap", "sender", "journal", "sync"}
 
 
