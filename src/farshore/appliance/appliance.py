@@ -13,7 +13,7 @@ from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
 from farshore.appliance.road import Surroundings
 from farshore.appliance.view_keeper import ViewKeeper
-from farshore.errors import BadInput, Conflict, NotFound
+from farshore.errors import BadInput, NotFound
 from farshore.hypervisor.driver import VmSummary
 from farshore.hypervisor.registry import Hypervisors
 from farshore.model.appliance_specs import KeepSpec, ProtectSpec
@@ -123,10 +123,6 @@ class Appliance:
             raise NotFound(f"VM {vm_id} has no disk {disk_id}.", "Look at its definition.") from None
         if size != size_bytes:
             raise BadInput(f"Disk {disk_id} of VM {vm_id} has {size} bytes, not {size_bytes}.")
-        for protection in self.protections.values():
-            for volume in protection.spec.volumes:
-                if (volume.vm_id, volume.disk_id) == (vm_id, disk_id) and volume.size_bytes != size_bytes:
-                    raise Conflict(f"Disk {disk_id} of VM {vm_id} is protected by VPG {protection.spec.vpg_name}.")
 
     def _protect(self, order: ProtectSpec) -> VpgProtection:
         state = ProtectionState.load(self.folder / "state" / f"{order.vpg_id}.json")

@@ -60,8 +60,6 @@ class VpgProtection:
         self._generation_seconds = generation_seconds
         self._lost = asyncio.Event()
         self._lost_reason = ""
-        self._last_marker: dict[str, Any] | None = None
-        self._last_vouched: dict[str, Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         session = max(self.memory.last_session + 1, time.time_ns())
         self.road = Road(spec, around, session, self._note_lost)
