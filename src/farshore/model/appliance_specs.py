@@ -24,6 +24,25 @@ class ProtectSpec(_Spec):
     peer_site_id: str
     peer_host: str
     peer_port: int
+    delta: bool = False
+    """The other site has older copies of the disks: what no bitmap covers is compared by hashes, not read whole."""
+    synced: dict[str, str] = {}
+    """By VM the process (`instance`) of which the journal `journal_id` has all but what its bitmaps count."""
+    journal_id: str = ""
+
+
+class JournalSeed(_Spec):
+    """What a journal begins from: old disks as the volumes' base images, listed as its first checkpoint.
+
+    The disks are not copied and not touched until the first checkpoint after the sync is durable.
+    """
+
+    bases: dict[int, str]
+    """By volume number the raw file or block device."""
+    definitions: dict[str, dict[str, object]]
+    """By VM the definition that a recovery from that first checkpoint starts."""
+    time_ns: int
+    tag: str
 
 
 class KeepSpec(_Spec):
@@ -36,3 +55,4 @@ class KeepSpec(_Spec):
     history_seconds: int
     reserve_bytes: int | None = None
     identity_dir: str = ""
+    seed: JournalSeed | None = None

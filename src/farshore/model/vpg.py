@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from farshore.model.recovery import Recovery, WayHome
+
 
 class Priority(IntEnum):
     """How a VPG ranks when bandwidth is short."""
@@ -58,3 +60,7 @@ class Vpg(_Record):
     settings: VpgSettings = VpgSettings()
     vms: tuple[VpgVm, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    recovery: Recovery | None = None
+    """The failover or move that is under way."""
+    way_home: WayHome | None = None
+    """What a committed failover or move left to be done: the VPG runs at `protected_site_id` and is not protected."""
