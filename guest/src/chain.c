@@ -21,6 +21,7 @@
 #define WORST_EVERY 1.0         /* seconds */
 #define JUDGE_SECONDS 2.0       /* places that are told one after another may look wrong for a moment */
 #define DEVICE_SECONDS 10.0
+#define SILENCE_SECONDS 5.0     /* without the others: then say how the network is, each time anew */
 
 static struct settings settings;
 static struct disk disks[DISKS_MAX];
@@ -115,7 +116,7 @@ static void say_law(const uint64_t *tops, bool good)
 static void join(void)
 {
     uint64_t tops[VMS_MAX * DISKS_MAX], own[DISKS_MAX];
-    double judge_by = 0;
+    double judge_by = 0, say_at = now() + SILENCE_SECONDS;
     own_tops(own);
     network_announce(&network, own);
     while (!stopping) {
@@ -130,6 +131,10 @@ static void join(void)
             if (!good)
                 fail("failed law the chain does not go on");
             return;
+        }
+        if (!heard_all && now() > say_at) {
+            network_say_state(&network);
+            say_at = now() + SILENCE_SECONDS;
         }
         if (!network_listen(&network, ANNOUNCE_MS))
             network_announce(&network, own);

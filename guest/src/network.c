@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,7 @@
 
 #define PORT 7700
 #define BOOTS_REMEMBERED 256
+#define ERRORS_REMEMBERED 32
 
 struct message {
     char magic[8];              /* "FARCHAIN" */
@@ -19,6 +21,22 @@ struct message {
     unsigned char boot[BOOT_BYTES];
     uint64_t tops[DISKS_MAX];
 };
+
+/* Say that a call failed, once for each call and errno: the network is tried again many times a second. */
+static void say_error(const char *call)
+{
+    static struct { const char *call; int error; } said[ERRORS_REMEMBERED];
+    static int count;
+    int error = errno;
+    for (int i = 0; i < count; i++)
+        if (!strcmp(said[i].call, call) && said[i].error == error)
+            return;
+    if (count == ERRORS_REMEMBERED)
+        return;
+    said[count].call = call;
+    said[count++].error = error;
+    say("network %s: %s", call, strerror(error));
+}
 
 void network_open(struct network *n, const struct settings *settings)
 {
@@ -40,7 +58,10 @@ void network_announce(struct network *n, const uint64_t *tops)
     memcpy(m.boot, n->settings->boot, BOOT_BYTES);
     memcpy(m.tops, tops, sizeof(uint64_t) * (size_t)n->settings->disks);
     /* Lost is lost: it is told again until the chain goes on. */
-    (void)!sendto(n->socket, &m, sizeof m, 0, (struct sockaddr *)&all, sizeof all);
+    if (sendto(n->socket, &m, sizeof m, 0, (struct sockaddr *)&all, sizeof all) < 0)
+        say_error("send");
+    else
+        n->told++;
 }
 
 /* True the first time that this boot id is heard. */
@@ -78,12 +99,37 @@ bool network_listen(struct network *n, int wait_ms)
 {
     struct pollfd watch = {.fd = n->socket, .events = POLLIN};
     struct message m;
+    ssize_t length;
     bool came = false;
     if (wait_ms && poll(&watch, 1, wait_ms) <= 0)
         return false;
-    while (recv(n->socket, &m, sizeof m, 0) == (ssize_t)sizeof m) {
+    while ((length = recv(n->socket, &m, sizeof m, 0)) == (ssize_t)sizeof m) {
         take_in(n, &m);
+        n->taken_in++;
         came = true;
     }
+    if (length < 0 && errno != EAGAIN && errno != EINTR)
+        say_error("recv");
     return came;
+}
+
+/* A counter that the kernel keeps of the card, -1 where there is none. */
+static long long counted(const char *name)
+{
+    char path[80];
+    long long value = -1;
+    snprintf(path, sizeof path, "/sys/class/net/eth0/statistics/%s", name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return -1;
+    if (fscanf(file, "%lld", &value) != 1)
+        value = -1;
+    fclose(file);
+    return value;
+}
+
+void network_say_state(const struct network *n)
+{
+    say("network told=%llu taken_in=%llu sent=%lld send_dropped=%lld received=%lld receive_dropped=%lld", n->told,
+        n->taken_in, counted("tx_packets"), counted("tx_dropped"), counted("rx_packets"), counted("rx_dropped"));
 }

@@ -15,6 +15,7 @@ struct place {                  /* how far one VM is, as last heard */
 
 struct network {
     int socket;
+    unsigned long long told, taken_in; /* messages sent and received, the own broadcasts that come back included */
     const struct settings *settings;
     struct place places[VMS_MAX + 1]; /* by vm, from 1; the own one is kept by the caller */
 };
@@ -26,5 +27,8 @@ void network_announce(struct network *network, const uint64_t *tops);
 
 /* Take in what arrives within `wait_ms` (0: what is there). Says `heard` of each boot id that is new. True: something came. */
 bool network_listen(struct network *network, int wait_ms);
+
+/* Say what went out and came in so far, by our count and by the kernel's. */
+void network_say_state(const struct network *network);
 
 #endif

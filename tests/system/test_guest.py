@@ -30,7 +30,7 @@ from farshore.lab.serial import (
 )
 from farshore.lab.testimony import Testimony
 from farshore.model.vm import VmDefinition
-from tests.system.guest_lab import GuestLab, flip_bit, images_of, put_slot
+from tests.system.guest_lab import BOOT_SECONDS, GuestLab, flip_bit, images_of, put_slot
 
 SIZE_BYTES = 32 << 20
 
@@ -202,6 +202,20 @@ def test_guests_find_disks_that_are_whole_but_break_the_law(tmp_path: Path, top_
         assert not [e for vm in definitions for e in read_events(lab.log(vm)) if isinstance(e, Acknowledged)]
 
 
+def test_a_guest_without_a_network_says_so_and_says_each_error_once(tmp_path: Path) -> None:
+    """It waits for the other VM in vain, tells it hundreds of times, and its log explains why nobody answers."""
+    with GuestLab(tmp_path / "site") as lab:
+        first, _ = _made(lab, vms=2, disks=1)
+        mute = first.model_copy(update={"nics": ()})
+        lab.start([mute])
+        deadline = time.monotonic() + BOOT_SECONDS
+        while "network told=0 " not in (said := lab.log(mute).read_text()):
+            assert time.monotonic() < deadline, said[-300:]
+            time.sleep(0.05)
+        assert "network none\n" in said
+        assert said.count("network send: ") == 1, said
+
+
 def test_guests_hear_their_own_network_and_no_other(tmp_path: Path) -> None:
     """What shows that a failover test is isolated: each boot id in reach is heard and said, and no one else's.
 
@@ -223,3 +237,5 @@ def test_guests_hear_their_own_network_and_no_other(tmp_path: Path) -> None:
         boots = {vm.id: [e.boot for e in read_events(lab.log(vm)) if isinstance(e, Booted)] for vm in definitions}
         heard = {vm.id: [e.boot for e in read_events(lab.log(vm)) if isinstance(e, HeardBoot)] for vm in definitions}
         assert heard == {one.id: boots[other.id], other.id: boots[one.id], apart.id: []}
+        for vm in definitions:
+            assert "network eth0 10.77." in lab.log(vm).read_text()
