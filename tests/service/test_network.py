@@ -9,6 +9,7 @@ import pytest
 
 from farshore.errors import BadInput
 from farshore.hypervisor.driver import StartRequest
+from farshore.hypervisor.qemu.driver import QemuDriver
 from farshore.hypervisor.qemu.network import Member, Network, plug
 from farshore.model.vm import NicDefinition
 from tests.service.vm_bench import QemuBench, in_loop
@@ -111,6 +112,31 @@ async def test_vms_that_start_together_are_one_network_in_their_scope_and_leave_
     for vm in made:
         await bench.driver.stop_vm(vm.id, force=True)
     assert not any(scope.exists() for scope in scopes)
+
+
+@in_loop
+async def test_a_second_start_while_the_first_is_going_on_starts_nothing_and_keeps_the_network_whole(bench: QemuBench):
+    """Two callers start the same two VMs at once, and a third of their network: one process and one place each."""
+    scope = bench.short / "run" / "x"
+    vms = [with_nic(bench).model_copy(update={"id": f"x-{n}", "disks": ()}) for n in (1, 2, 3)]
+    pair = [StartRequest(vm) for vm in vms[:2]]
+    begun: list[str] = []
+    command = bench.driver.command
+    bench.driver.command = lambda record, *rest: begun.append(record.definition.id) or command(record, *rest)
+    another = QemuDriver(bench.driver.site_dir, bench.driver.run_dir, "tcg")
+    another.command = bench.driver.command
+    first, second, third = await asyncio.gather(
+        bench.driver.start_vms(pair, network_scope=scope),
+        another.start_vms(pair, network_scope=scope),
+        another.start_vms([StartRequest(vms[2])], network_scope=scope),
+    )
+    assert sorted(begun) == ["x-1", "x-2", "x-3"]
+    assert [summary.pid for summary in first] == [summary.pid for summary in second]
+    assert {member.vm_id for member in Network(scope, "lan").members()} == {"x-1", "x-2", "x-3"}
+    assert third[0].power == "running"
+    for vm in vms:
+        await bench.driver.stop_vm(vm.id, force=True)
+    assert not scope.exists()
 
 
 def test_a_scope_that_is_too_long_for_sockets_is_refused(tmp_path):

@@ -25,6 +25,7 @@ from farshore.hypervisor.driver import (
 )
 from farshore.hypervisor.inventory import Inventory
 from farshore.hypervisor.processes import StartRecord, VmFolder, VmProcesses
+from farshore.hypervisor.start_lock import one_at_a_time
 from farshore.model.vm import DiskDefinition, VmDefinition
 
 
@@ -100,6 +101,12 @@ class OwnProcessDriver(ABC):
         """See Hypervisor."""
         scope = network_scope or self.run_dir / "net"
         records = [self._new_record(request, scope, label) for request in requests]
+        # The scope too: who is the middle of a network is decided by who is live, and one that is starting is not yet.
+        async with one_at_a_time(self.run_dir, [_scope_name(scope), *(record.definition.id for record in records)]):
+            await self._start_those_that_are_off(records, paused)
+        return [await self._summary(record.definition, record) for record in records]
+
+    async def _start_those_that_are_off(self, records: Sequence[StartRecord], paused: bool) -> None:
         to_start = [record for record in records if not self.processes.is_live(record.definition.id)]
         await self.plan_network(to_start)
         begun: list[str] = []
@@ -121,7 +128,6 @@ class OwnProcessDriver(ABC):
             for path in made:
                 path.unlink(missing_ok=True)
             raise
-        return [await self._summary(record.definition, record) for record in records]
 
     async def start_vm(
         self, definition: VmDefinition, *, overlays: Mapping[str, Overlay] | None = None,
@@ -133,6 +139,11 @@ class OwnProcessDriver(ABC):
 
     async def stop_vm(self, vm_id: str, force: bool) -> None:
         """See Hypervisor."""
+        names = [vm_id] if self.run_dir.is_dir() else []  # without the folder nothing runs or starts
+        async with one_at_a_time(self.run_dir, names):
+            await self._stop_vm(vm_id, force)
+
+    async def _stop_vm(self, vm_id: str, force: bool) -> None:
         record = self._record(vm_id)
         if record is None:
             self._known(vm_id)
@@ -141,11 +152,13 @@ class OwnProcessDriver(ABC):
             asked = await self.ask_to_stop(folder)
             if asked and not await self.processes.wait_end(vm_id, STOP_SECONDS):
                 raise Unavailable(f"The VM {vm_id} did not stop within {STOP_SECONDS:g} s.", "Stop it by force.")
-        await self.processes.end(vm_id)
-        if self.processes.is_live(vm_id):
-            raise Unavailable(f"The process of the VM {vm_id} cannot be ended.", "Look at the host's storage.")
-        if record is not None:
-            self.after_end(record)
+        scopes = [_scope_name(record.network_scope)] if record is not None else []
+        async with one_at_a_time(self.run_dir, scopes):
+            await self.processes.end(vm_id)
+            if self.processes.is_live(vm_id):
+                raise Unavailable(f"The process of the VM {vm_id} cannot be ended.", "Look at the host's storage.")
+            if record is not None:
+                self.after_end(record)
 
     def knows(self, vm_id: str) -> bool:
         """Whether this VM is one of this driver's."""
@@ -231,6 +244,10 @@ async def _answers(socket: Path) -> bool:
     finally:
         await monitor.close()
     return True
+
+
+def _scope_name(scope: Path) -> str:
+    return f"~ the network {scope}"  # sorted after all VMs: a stop holds its VM when it takes the scope
 
 
 def _file_name(vm_id: str) -> str:

@@ -69,10 +69,11 @@ class Network:
         for place in range(len(self.members())):
             self.socket(place, "m").unlink(missing_ok=True)
             self.socket(place, "c").unlink(missing_ok=True)
+            self.socket(place, "s").unlink(missing_ok=True)
         self._roster.unlink(missing_ok=True)
 
     def socket(self, place: int, end: str) -> Path:
-        """The socket of a place: "m" the member's end, "c" the middle's."""
+        """The socket of a place: "m" the member's end, "c" the middle's, "s" the member's sink ("n": nobody's)."""
         return self.scope / f"{self.digest}-{place}{end}"
 
     def port(self, place: int) -> dict[str, Any]:
@@ -93,9 +94,12 @@ class Network:
         """What the member's QEMU needs; the first is the interface's own."""
         members = self.members()
         place = members.index(member)
-        if place > 0:
-            return [{"type": "dgram", "id": f"nic-{member.nic_id}", **self._ends(place, "m", "c")}]
         own = {"type": "hubport", "id": f"nic-{member.nic_id}", "hubid": int(self.digest[:6], 16)}
+        if place > 0:
+            # A hub of its own, with a sink too: while the middle takes nothing, the guest's sending goes on.
+            way = {"type": "dgram", "id": f"net-{self.digest}-d{place}", **self._ends(place, "m", "c")}
+            sink = {"type": "dgram", "id": f"net-{self.digest}-d0", **self._ends(place, "s", "n")}
+            return [own, way, self.hub_port(place), sink, self.hub_port(0)]
         # Place 0 is a sink that nobody binds: a hub whose only port is the interface's own stops the guest's sending
         # for good (QEMU queues its first packet and never takes it up again).
         places = range(len(members))
