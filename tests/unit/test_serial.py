@@ -18,6 +18,7 @@ from farshore.lab.serial import (
     SerialTail,
     Verified,
     WorstWrite,
+    last_lines,
     parse_line,
     wait_for_event,
 )
@@ -75,3 +76,11 @@ def test_waiting_in_vain_says_what_was_said_last(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="did not say") as raised:
         wait_for_event(log, lambda event: isinstance(event, Booted), 0.05)
     assert "ack a 1" in raised.value.remedy
+
+
+def test_the_last_lines_are_shown_and_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
+    """What a demo that fails prints of each recovered guest."""
+    log = tmp_path / "serial.log"
+    assert last_lines(log, 2) == ["(nothing)"]
+    log.write_bytes(b"one\ntwo\nthree")
+    assert last_lines(log, 2) == ["two", "three"]

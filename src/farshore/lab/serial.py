@@ -151,6 +151,12 @@ def read_events(path: Path) -> list[Event]:
     return SerialTail(path).events()
 
 
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a serial log; says so when there is nothing."""
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return lines[-count:] or ["(nothing)"]
+
+
 def wait_for_event(path: Path, wanted: Callable[[Event], bool], timeout_seconds: float, offset: int = 0) -> Event:
     """The first event after `offset` that is `wanted`. Raises Fault with the log's last words when none comes."""
     deadline = time.monotonic() + timeout_seconds

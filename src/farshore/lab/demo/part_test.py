@@ -21,13 +21,14 @@ from farshore.lab.demo.leftovers import Left, check_nothing_left, look, site_fil
 from farshore.lab.demo.part_protect import listed_checkpoints
 from farshore.lab.demo.part_scene import witnessed_tops
 from farshore.lab.demo.stage import CHECKPOINT_INTERVAL_SECONDS, VPG, Stage, say
-from farshore.lab.serial import Acknowledged, Booted, Event
+from farshore.lab.serial import Acknowledged, Booted, Event, last_lines
 from farshore.lab.testimony import Testimony
 from farshore.model.rundir import run_directory
 
 GUEST_SECONDS = 90.0
 SETTLE_SECONDS = 10.0
 RECORDS_AFTER_TEST = 40
+SERIAL_LINES_SHOWN = 15
 
 
 def test_failover(stage: Stage) -> None:
@@ -37,8 +38,9 @@ def test_failover(stage: Stage) -> None:
     before, begun_ns = _look_at_south(stage), time.time_ns()
     tops_before = witnessed_tops(stage, letters)
     _start(stage)
-    guests = _wait_for_guests(stage)
-    _check_from_inside(stage, guests)
+    logs = _recovered_logs(stage)
+    guests = _wait_for_guests(logs)
+    _check_from_inside(stage, guests, logs)
     _check_from_outside(stage, guests)
     _check_protection_goes_on(stage, tops_before, begun_ns)
     _measure_rpo(stage)
@@ -64,12 +66,17 @@ def _start(stage: Stage) -> None:
         stage.measured.add("from the call to the recovered guests' first output", f"{output_seconds:.1f} s")
 
 
-def _wait_for_guests(stage: Stage) -> dict[str, list[Event]]:
-    """What the recovered guests have said, once they have verified, judged, and written on."""
+def _recovered_logs(stage: Stage) -> dict[str, Path]:
+    """The serial logs of south's recovered VMs, by name. Raises Fault when there are none."""
     found = stage.ask("lab", "status", "--dir", os.fspath(stage.folder))
     logs = {vm["name"]: Path(vm["serial_log"]) for vm in found["vms"] if vm["site"] == "south" and vm["recovered"]}
     if not logs:
         raise Fault("South has no recovered VM.", "See the task of the test: farshore task list")
+    return logs
+
+
+def _wait_for_guests(logs: Mapping[str, Path]) -> dict[str, list[Event]]:
+    """What the recovered guests have said, once they have verified, judged, and written on."""
     say("  the recovered guests verify their disks ...")
 
     def done() -> bool:
@@ -85,13 +92,17 @@ def _wait_for_guests(stage: Stage) -> dict[str, list[Event]]:
     return guest_events(logs)
 
 
-def _check_from_inside(stage: Stage, guests: Mapping[str, list[Event]]) -> None:
+def _check_from_inside(stage: Stage, guests: Mapping[str, list[Event]], logs: Mapping[str, Path]) -> None:
     protected = guest_events(stage.logs)
     boots = [event.boot for events in protected.values() for event in events if isinstance(event, Booted)]
     stage.check(checks.check_guests_verified(guests, disks_per_guest=2))
     stage.check(checks.check_mounts(guests))
     stage.check(checks.check_guests_law(guests))
-    stage.check(checks.check_isolated(guests, boots))
+    if not stage.check(checks.check_isolated(guests, boots)).good:
+        for name, log in logs.items():
+            say(f"  {name} said last ({log}):")
+            for line in last_lines(log, SERIAL_LINES_SHOWN):
+                say(f"    {line}")
     stage.check(checks.check_goes_on(guests))
 
 
