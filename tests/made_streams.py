@@ -10,15 +10,16 @@ from uuid import UUID
 import numpy as np
 
 from farshore.datapath.journal import Arrived
-from farshore.datapath.segment import FLAG_BREAK, SegmentHeader, seal
-from farshore.datapath.segment.index import (
+from farshore.datapath.segment import FLAG_BREAK, SegmentHeader
+from farshore.datapath.segment.index import RUN
+from farshore.datapath.segment.requests import (
     COMMAND_SYNC,
     COMMAND_SYNC_ZERO,
     COMMAND_WRITE,
     COMMAND_WRITE_ZEROES,
     REQUEST_MAGIC,
-    RUN,
 )
+from farshore.datapath.segment.seal import seal
 
 VPG_ID = "00000000-0000-4000-8000-000000000007"
 START_NS = 1_700_000_000_000_000_000

@@ -12,8 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from farshore.datapath.segment.index import build_index
 from farshore.datapath.segment.window import Window
 from farshore.datapath.tap.heartbeat import Board
@@ -72,7 +70,7 @@ class TapBench:
         for number in range(1, self.window.published + 1):
             descriptor = self.window.descriptor(number)
             body, positions, runs, told = self.window.contents(descriptor)
-            for entry in build_index(body, np.array(positions), np.array(runs), descriptor.first_ns):
+            for entry in build_index(body, positions, runs, descriptor.first_ns):
                 kind, volume, offset, length = (int(entry[n]) for n in ("kind", "volume", "offset", "length"))
                 at = int(entry["position"])
                 found.append((kind, volume, offset, bytes(body[at : at + length]) if kind in (1, 3) else length))

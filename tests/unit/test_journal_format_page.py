@@ -8,7 +8,9 @@ from pathlib import Path
 
 from farshore.datapath.journal.files import FILE_BYTES_MAX
 from farshore.datapath.journal.note import DurableNote
-from farshore.datapath.segment import HEADER_BYTES, RECORD, Kind, Segment, SegmentHeader, parse_payload
+from farshore.datapath.segment import HEADER_BYTES, Kind, SegmentHeader
+from farshore.datapath.segment.index import RECORD
+from farshore.datapath.segment.seal import Segment, parse_payload
 
 PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (u8|u16|u32|u64|bytes|zeros) \| (\w+) \|", re.MULTILINE)

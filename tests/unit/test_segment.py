@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farshore.datapath.segment import HEADER_BYTES, DamagedSegment, Kind, SegmentHeader, parse_payload, seal
-from farshore.datapath.segment.index import (
+from farshore.datapath.segment import HEADER_BYTES, DamagedSegment, Kind, SegmentHeader
+from farshore.datapath.segment.index import RUN
+from farshore.datapath.segment.requests import (
     COMMAND_FLUSH,
     COMMAND_SYNC,
     COMMAND_SYNC_ZERO,
@@ -15,8 +16,8 @@ from farshore.datapath.segment.index import (
     COMMAND_WRITE_ZEROES,
     REQUEST_BYTES,
     REQUEST_MAGIC,
-    RUN,
 )
+from farshore.datapath.segment.seal import parse_payload, seal
 from farshore.datapath.tap.connection import _REQUEST
 
 KINDS = {

@@ -37,6 +37,7 @@ UNLAWFUL = {
     "A write's journey": ("datapath.tap", "import farshore.datapath.journal"),
     "The command road": ("site", "import farshore.appliance.watcher"),
     "What is on disk": ("datapath.journal", "import asyncio"),
+    "Tap, sync reader and watcher": ("datapath.tap", "import numpy"),
     "qemu.qmp": ("appliance", "from qemu.qmp import QMPClient"),
     "dbos": ("site", "import dbos"),
     "The web server's": ("site", "import fastapi"),

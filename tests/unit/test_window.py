@@ -3,17 +3,20 @@
 import contextlib
 import os
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farshore.datapath.segment.index import COMMAND_WRITE, REQUEST_BYTES, REQUEST_MAGIC
+from farshore.datapath.segment.requests import COMMAND_WRITE, REQUEST_BYTES, REQUEST_MAGIC
 from farshore.datapath.segment.window import Window
 from farshore.datapath.tap.connection import _REQUEST
 from farshore.datapath.tap.filling import REGION_BYTES_MAX
 from farshore.datapath.tap.recorder import Recorder
 
+_POSITION = struct.Struct("<I")
+_RUN = struct.Struct("<IIQ")
 WINDOW_BYTES = 3 * REGION_BYTES_MAX + 4096
 
 
@@ -44,12 +47,12 @@ def _append(recorder, number, length, volume):
 def _numbers(window, sequence):
     body, positions, runs, control = window.contents(window.descriptor(sequence))
     found = []
-    for position, run in zip(positions, runs, strict=True):
+    for (position,), (run_position, _, _) in zip(_POSITION.iter_unpack(positions), _RUN.iter_unpack(runs), strict=True):
         _, _, _, cookie, offset, length = _REQUEST.unpack_from(body, position)
         payload = bytes(body[position + REQUEST_BYTES : position + REQUEST_BYTES + length])
         assert payload == bytes([cookie % 256]) * length
         assert offset == cookie * 4096
-        assert run["position"] == position
+        assert run_position == position
         found.append(cookie)
     return found, control
 

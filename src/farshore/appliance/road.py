@@ -18,7 +18,7 @@ from typing import Any
 
 from farshore.appliance.carrier import Carrier
 from farshore.datapath.segment.window import Window
-from farshore.datapath.stream.sender import Destination
+from farshore.datapath.stream.destination import Destination
 from farshore.datapath.tap.heartbeat import Board
 from farshore.errors import Unavailable
 from farshore.model.appliance_specs import ProtectSpec

@@ -19,8 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from farshore.datapath.journal.control import is_understood
-from farshore.datapath.segment import HEADER_BYTES, RECORD, DamagedSegment, Segment, SegmentHeader, parse_payload
+from farshore.datapath.segment import HEADER_BYTES, DamagedSegment, SegmentHeader
 from farshore.datapath.segment.header import MAGIC
+from farshore.datapath.segment.index import RECORD
+from farshore.datapath.segment.seal import Segment, parse_payload
 
 SUFFIX = ".segments"
 FILE_BYTES_MAX = 64 << 20

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from farshore.datapath.segment import Kind, Segment
+from farshore.datapath.segment import Kind
+from farshore.datapath.segment.seal import Segment
 from farshore.model.files import sync_directory
 
 _PUNCH_HOLE_KEEP_SIZE = 2 | 1

@@ -1,36 +1,21 @@
-"""The index: one entry a record, in stream order, made with numpy from the requests as they lie in the body.
-
-The body holds NBD requests (28 bytes each, big-endian, NBD protocol "Simple request") followed by their payloads.
-Beside NBD's own commands the tap writes two of ours, for sync data, and turns what was cancelled into a flush, which
-is not indexed.
-"""
+"""The index: one entry a record, in stream order, made with numpy from the requests as they lie in the body."""
 
 from __future__ import annotations
-
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-REQUEST_BYTES = 28
-REQUEST_MAGIC = 0x25609513
-
-COMMAND_WRITE = 1
-COMMAND_FLUSH = 3
-COMMAND_TRIM = 4
-COMMAND_WRITE_ZEROES = 6
-COMMAND_SYNC = 0x8001
-COMMAND_SYNC_ZERO = 0x8002
-
-
-class Kind(IntEnum):
-    """What a record does. SYNC and SYNC_ZERO are applied exactly like WRITE and ZERO, at their place in the stream."""
-
-    WRITE = 1
-    ZERO = 2
-    SYNC = 3
-    SYNC_ZERO = 4
-
+from farshore.datapath.segment.requests import (
+    COMMAND_SYNC,
+    COMMAND_SYNC_ZERO,
+    COMMAND_TRIM,
+    COMMAND_WRITE,
+    COMMAND_WRITE_ZEROES,
+    POSITION_BYTES,
+    REQUEST_BYTES,
+    RUN_BYTES,
+    Kind,
+)
 
 RECORD = np.dtype(
     [
@@ -51,7 +36,8 @@ RUN = np.dtype([("position", "<u4"), ("volume", "<u4"), ("time_ns", "<u8")])
 _REQUEST = np.dtype(
     [("magic", ">u4"), ("flags", ">u2"), ("command", ">u2"), ("cookie", ">u8"), ("offset", ">u8"), ("length", ">u4")]
 )
-assert _REQUEST.itemsize == REQUEST_BYTES
+_POSITION = np.dtype("<u4")
+assert (_REQUEST.itemsize, _POSITION.itemsize, RUN.itemsize) == (REQUEST_BYTES, POSITION_BYTES, RUN_BYTES)
 
 _KINDS: npt.NDArray[np.uint8] = np.zeros(65536, dtype=np.uint8)
 _KINDS[COMMAND_WRITE] = Kind.WRITE
@@ -64,12 +50,15 @@ _WITHIN = np.arange(REQUEST_BYTES, dtype=np.int64)
 
 
 def build_index(
-    body: memoryview, positions: npt.NDArray[np.uint32], runs: npt.NDArray[np.void], first_ns: int
+    body: memoryview, positions_stored: memoryview, runs_stored: memoryview, first_ns: int
 ) -> npt.NDArray[np.void]:
     """The index (dtype RECORD) of a raw body.
 
-    `positions`: where each request begins, in order of arrival, ascending; `runs` (dtype RUN), ascending by position.
+    `positions_stored`: where each request begins (u32), in order of arrival, ascending; `runs_stored` (dtype RUN),
+    ascending by position.
     """
+    positions = np.frombuffer(positions_stored, dtype=_POSITION)
+    runs = np.frombuffer(runs_stored, dtype=RUN)
     count = len(positions)
     if not count:
         return np.zeros(0, dtype=RECORD)

@@ -7,7 +7,8 @@ stored after the segment's bytes and descriptor; `acknowledged` never passes `pu
 the watcher holds: tap or sender may die and be started again on it, nothing sealed is lost.
 
 Layout: a control page of u64 (`_FIELDS`), a ring of descriptors, a ring of regions. A region is contiguous:
-body | positions (u32 each) | runs (dtype RUN) | control records (JSON). The ring of regions wraps at its end.
+body | positions (u32 each) | runs (`requests.RUN_BYTES` each) | control records (JSON). The ring of regions wraps at
+its end.
 """
 
 from __future__ import annotations
@@ -17,10 +18,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from farshore.datapath.segment.index import RUN
+from farshore.datapath.segment.requests import POSITION_BYTES, RUN_BYTES
 
 _PAGE = 4096
 _MAGIC = 0x574F444E49575346
@@ -72,7 +70,7 @@ def aligned(size: int) -> int:
 
 def region_bytes(body_bytes: int, record_count: int, run_count: int, control_bytes: int) -> int:
     """Bytes that a region with these contents takes."""
-    return aligned(body_bytes) + aligned(4 * record_count) + RUN.itemsize * run_count + aligned(control_bytes)
+    return aligned(body_bytes) + aligned(POSITION_BYTES * record_count) + RUN_BYTES * run_count + aligned(control_bytes)
 
 
 class Window:
@@ -201,15 +199,13 @@ class Window:
             raise ValueError(f"segment {number} is not in the window")
         return Descriptor(number, start, body, records, runs, control, flags, first_ns, last_ns)
 
-    def contents(
-        self, descriptor: Descriptor
-    ) -> tuple[memoryview, npt.NDArray[np.uint32], npt.NDArray[np.void], bytes]:
-        """Body (not copied), positions, runs and control records of a published segment."""
+    def contents(self, descriptor: Descriptor) -> tuple[memoryview, memoryview, memoryview, bytes]:
+        """Body, positions, runs (none of them copied) and control records of a published segment."""
         at = descriptor.start
         body = self.regions[at : at + descriptor.body_bytes]
         at += aligned(descriptor.body_bytes)
-        positions = np.frombuffer(self.regions[at : at + 4 * descriptor.record_count], dtype="<u4")
-        at += aligned(4 * descriptor.record_count)
-        runs = np.frombuffer(self.regions[at : at + RUN.itemsize * descriptor.run_count], dtype=RUN)
-        at += RUN.itemsize * descriptor.run_count
+        positions = self.regions[at : at + POSITION_BYTES * descriptor.record_count]
+        at += aligned(POSITION_BYTES * descriptor.record_count)
+        runs = self.regions[at : at + RUN_BYTES * descriptor.run_count]
+        at += RUN_BYTES * descriptor.run_count
         return body, positions, runs, bytes(self.regions[at : at + descriptor.control_bytes])

@@ -23,10 +23,9 @@ from farshore.datapath.segment import (
     HEADER_BYTES,
     DamagedSegment,
     Kind,
-    Segment,
     SegmentHeader,
-    parse_payload,
 )
+from farshore.datapath.segment.seal import Segment, parse_payload
 from farshore.datapath.stream.arrived import Arrived
 from farshore.datapath.stream.link import LinkBroken, ReceiverLink
 from farshore.datapath.stream.messages import ACKNOWLEDGED, PING, PONG, REFUSED, Refusal

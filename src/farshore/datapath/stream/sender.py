@@ -13,12 +13,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from farshore.datapath.segment.seal import seal
 from farshore.datapath.segment.window import Window
+from farshore.datapath.stream.destination import Destination
 from farshore.datapath.stream.messages import (
     ACKNOWLEDGED,
     FRAME,
@@ -50,17 +50,6 @@ class LinkRefused(Exception):
     def __init__(self, code: str, fact: str) -> None:
         super().__init__(fact)
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a VPG's stream goes, and as whom."""
-
-    vpg_id: str
-    epoch: int
-    site_id: str
-    host: str
-    port: int
 
 
 class Sender:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from farshore.datapath.segment.window import Window
-from farshore.datapath.stream.sender import Destination, Sender
+from farshore.datapath.stream.destination import Destination
+from farshore.datapath.stream.sender import Sender
 from farshore.identity.contexts import client_context
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from farshore.datapath.segment.index import (
+from farshore.datapath.segment.requests import (
     COMMAND_FLUSH,
     COMMAND_TRIM,
     COMMAND_WRITE,

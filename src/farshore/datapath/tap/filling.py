@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from farshore.datapath.segment.index import RUN
+from farshore.datapath.segment.requests import POSITION_BYTES, RUN_BYTES
 from farshore.datapath.segment.window import Descriptor, aligned
 
 SEAL_BYTES = 2 << 20
@@ -21,7 +21,7 @@ REGION_BYTES_MAX = BODY_BYTES_MAX + TAIL_BYTES_MAX
 CONTROL_BYTES_MAX = 192 << 10
 
 _RECORDS_MAX = RECORD_COUNT_SEAL + BATCH_BYTES_MAX // 28 + 2
-assert aligned(4 * _RECORDS_MAX) + RUN.itemsize * (RUN_COUNT_SEAL + 2) + CONTROL_BYTES_MAX <= TAIL_BYTES_MAX
+assert aligned(POSITION_BYTES * _RECORDS_MAX) + RUN_BYTES * (RUN_COUNT_SEAL + 2) + CONTROL_BYTES_MAX <= TAIL_BYTES_MAX
 
 
 class Filling:

@@ -16,7 +16,13 @@ import asyncio
 import struct
 import time
 
-from farshore.datapath.segment.index import COMMAND_FLUSH, COMMAND_SYNC, COMMAND_SYNC_ZERO, REQUEST_BYTES, REQUEST_MAGIC
+from farshore.datapath.segment.requests import (
+    COMMAND_FLUSH,
+    COMMAND_SYNC,
+    COMMAND_SYNC_ZERO,
+    REQUEST_BYTES,
+    REQUEST_MAGIC,
+)
 from farshore.datapath.tap.filling import REQUEST_BYTES_MAX, Filling
 from farshore.datapath.tap.recorder import Recorder
 
