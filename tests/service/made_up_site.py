@@ -21,7 +21,8 @@ import uvicorn
 from farshore.api.application import create_app
 from farshore.api.settings import ApiSettings
 from farshore.errors import Conflict, NotFound
-from farshore.identity import create_identity, server_context
+from farshore.identity.certificates import create_identity
+from farshore.identity.contexts import server_context
 from farshore.manager.ports import bind, server
 from farshore.model.task import TaskState, new_task_id
 from farshore.model.views import (

@@ -13,15 +13,11 @@ import httpx
 import pytest
 
 from farshore.errors import Unavailable
-from farshore.identity import (
-    Identity,
-    client_context,
-    create_identity,
-    pairing_context,
-    peer_site_id,
-    server_context,
-    trust_peer,
-)
+from farshore.identity.certificates import create_identity
+from farshore.identity.contexts import client_context, pairing_context, server_context
+from farshore.identity.folder import Identity
+from farshore.identity.new_trust import trust_peer
+from farshore.identity.trust import peer_site_id
 from farshore.manager.ports import GRACEFUL_SECONDS, bind, server
 from tests.service.made_up_site import NORTH, SOUTH, serving
 

@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from farshore.errors import FarshoreError, NotPermitted, Unavailable
-from farshore.identity import Identity, pairing_context
+from farshore.identity.contexts import pairing_context
+from farshore.identity.folder import Identity
 from farshore.identity.token import PairingToken
 from farshore.model.site import SiteConfig
 from farshore.site.appliances import Appliance

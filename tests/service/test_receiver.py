@@ -22,7 +22,9 @@ import pytest
 from farshore.datapath.journal import Arrived, Journal
 from farshore.datapath.stream.messages import FRAME, PING, pack_line
 from farshore.datapath.view.volume import open_view
-from farshore.identity import client_context, create_identity, trust_peer
+from farshore.identity.certificates import create_identity
+from farshore.identity.contexts import client_context
+from farshore.identity.new_trust import trust_peer
 from tests.made_streams import VPG_ID, MadeStream, wire
 
 SIZES = {0: 1 << 20, 1: 300_000}

@@ -15,7 +15,7 @@ from farshore.appliance.client import ApplianceClient
 from farshore.datapath.journal import Journal
 from farshore.hypervisor.block_layer.names import job_prefix
 from farshore.hypervisor.processes import VmFolder
-from farshore.identity import client_context
+from farshore.identity.contexts import client_context
 from farshore.model.rundir import run_directory
 from farshore.model.site import SiteConfig
 from tests.storage_lab import StorageLab, farshore, until

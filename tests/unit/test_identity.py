@@ -12,17 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore.errors import BadInput, Conflict, NotPermitted
-from farshore.identity import (
-    Identity,
-    client_context,
-    create_identity,
-    fingerprint,
-    forget_peer,
-    peer_site_id,
-    server_context,
-    trust_peer,
-)
+from farshore.identity.certificates import create_identity, fingerprint
+from farshore.identity.contexts import client_context, server_context
+from farshore.identity.folder import Identity
+from farshore.identity.new_trust import trust_peer
 from farshore.identity.token import PairingToken, proof, proves
+from farshore.identity.trust import forget_peer, peer_site_id
 
 NORTH, SOUTH, EAST = "11111111-aaaa", "22222222-bbbb", "33333333-cccc"
 
@@ -175,3 +170,14 @@ def test_a_proof_is_bound_to_role_and_both_fingerprints() -> None:
     assert not proves(good, "s" * 43, "caller", "a", "c")
     assert not proves(good, "t" * 43, "caller", "a", "b")
     assert not proves("é", "s" * 43, "caller", "a", "b")
+
+
+def test_a_site_whose_own_ca_cannot_be_read_is_told_so(sites: dict[str, Path]) -> None:
+    """No certificate, or the site's in the place of its CA's: it is said which file is wrong."""
+    identity = Identity(sites[NORTH])
+    assert identity.site_id() == NORTH
+    end = "-----END CERTIFICATE-----\n"
+    for wrong in ("no certificate", identity.site_certificate.read_text().split(end)[0] + end):
+        identity.ca_certificate.write_text(wrong)
+        with pytest.raises(BadInput, match=r"ca\.crt"):
+            identity.site_id()

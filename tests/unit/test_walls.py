@@ -38,6 +38,7 @@ UNLAWFUL = {
     "The command road": ("site", "import farshore.appliance.watcher"),
     "What is on disk": ("datapath.journal", "import asyncio"),
     "Tap, sync reader and watcher": ("datapath.tap", "import numpy"),
+    "Watcher and carriers": ("appliance", "import farshore.identity.made_up"),
     "qemu.qmp": ("appliance", "from qemu.qmp import QMPClient"),
     "dbos": ("site", "import dbos"),
     "The web server's": ("site", "import fastapi"),

@@ -23,7 +23,7 @@ from farshore.appliance.watchdog import WATCHER_SLOT, Watchdog
 from farshore.datapath.tap.heartbeat import KIND_TAP, KIND_WATCHER, SLOT_COUNT, Board
 from farshore.errors import FarshoreError
 from farshore.hypervisor.registry import Hypervisors
-from farshore.identity import server_context
+from farshore.identity.contexts import server_context
 from farshore.model.rundir import make_run_directory
 from farshore.model.site import SiteConfig
 

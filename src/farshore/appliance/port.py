@@ -16,7 +16,7 @@ from farshore.appliance.appliance import Appliance
 from farshore.appliance.lines import LINE_BYTES_MAX
 from farshore.datapath.stream.messages import PREAMBLE_BYTES_MAX, parse_preamble
 from farshore.errors import BadInput, FarshoreError, Fault, NotPermitted
-from farshore.identity import peer_site_id
+from farshore.identity.trust import peer_site_id
 
 PREAMBLE_SECONDS_MAX = 5.0
 CONNECTIONS_MAX = 256

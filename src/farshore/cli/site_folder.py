@@ -15,7 +15,7 @@ from farshore.model.rundir import run_directory
 from farshore.model.site import SiteConfig, SiteSettings
 
 if TYPE_CHECKING:
-    from farshore.identity import Identity
+    from farshore.identity.folder import Identity
 
 SUBFOLDERS = ("vms", "log", "manager", "journal")
 CLIENT_ID = "farshore-cli"
@@ -67,7 +67,8 @@ def init_site(folder: Path, wanted: NewSite) -> tuple[Access, SiteConfig]:
 
 def _identity(folder: Path, host: str) -> Identity:
     """The identity that an interrupted `init_site` made, or a new one."""
-    from farshore.identity import Identity, create_identity
+    from farshore.identity.certificates import create_identity
+    from farshore.identity.folder import Identity
 
     made = Identity(folder)
     return made if made.ca_certificate.exists() else create_identity(folder, str(uuid.uuid4()), [host])

@@ -1,6 +1,5 @@
 """A site's own certification authority and the one certificate that it issues, to itself.
 
-Files in the identity folder: `ca.crt`, `ca.key`, `site.crt` (the site's certificate, then the CA's), `site.key`.
 A CA's subject names its site, and a CA can have no authority below it. So whoever trusts a CA for one site
 gives it no power to speak for another.
 """
@@ -9,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -19,47 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from farshore.errors import BadInput, Conflict
+from farshore.identity.folder import CA_NAME_PREFIX, SITE_URI_PREFIX, Identity
 from farshore.model.files import sync_directory, write_durably
 
-SITE_URI_PREFIX = "farshore://site/"
-CA_NAME_PREFIX = "Farshore CA of site "
 CA_DAYS = 3650
 SITE_DAYS = 825
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The paths of one site's identity."""
-
-    folder: Path
-
-    @property
-    def ca_certificate(self) -> Path:
-        """The CA's certificate: what others are given."""
-        return self.folder / "ca.crt"
-
-    @property
-    def site_certificate(self) -> Path:
-        """The site's certificate and, after it, its CA's."""
-        return self.folder / "site.crt"
-
-    @property
-    def site_key(self) -> Path:
-        """The site's private key (0600)."""
-        return self.folder / "site.key"
-
-    @property
-    def peers(self) -> Path:
-        """The folder with one CA certificate for each site that is trusted."""
-        return self.folder / "peers"
-
-    def ca_pem(self) -> str:
-        """The CA's certificate as PEM text."""
-        return self.ca_certificate.read_text()
-
-    def site_id(self) -> str:
-        """Which site this is the identity of."""
-        return ca_site_id(self.ca_pem())
 
 
 def _name(common_name: str) -> x509.Name:

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from farshore.errors import NotPermitted
-from farshore.identity.certificates import Identity
+from farshore.identity.folder import Identity
 from farshore.identity.trust import trusted_peers
 
 

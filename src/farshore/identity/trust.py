@@ -8,35 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from farshore.errors import BadInput, NotPermitted
-from farshore.identity.certificates import CA_NAME_PREFIX, SITE_URI_PREFIX, Identity, ca_site_id
-from farshore.model.files import remove_durably, write_durably
+from farshore.identity.folder import CA_NAME_PREFIX, SITE_URI_PREFIX, Identity
+from farshore.model.files import remove_durably
 
 _SITE_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")
 
 
-def _peer_file(folder: Path, site_id: str) -> Path:
+def peer_file(folder: Path, site_id: str) -> Path:
+    """Where the CA of that site is kept. Raises BadInput when the identifier can be none."""
     if not _SITE_ID.match(site_id):
         raise BadInput(f"{site_id!r} is no identifier of a site.", "Give the site's identifier as it was shown.")
     return Identity(folder).peers / f"{site_id}.crt"
 
 
-def trust_peer(folder: Path, site_id: str, ca_pem: str) -> None:
-    """Trust `ca_pem` as the CA of `site_id`, from the next connection on; again is fine.
-
-    `folder` is the identity folder. Raises BadInput when the CA speaks for another site, or is this site's own.
-    """
-    if ca_site_id(ca_pem) != site_id:
-        raise BadInput(f"The CA certificate is not that of site {site_id}.", "Pair again with a fresh token.")
-    if Identity(folder).site_id() == site_id:
-        raise BadInput("A site cannot pair with itself.", "Give the address and a token of another site.")
-    path = _peer_file(folder, site_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_durably(path, ca_pem.encode(), mode=0o644)
-
-
 def forget_peer(folder: Path, site_id: str) -> None:
     """Trust `site_id` no longer, from the next connection on; not trusted before is fine."""
-    path = _peer_file(folder, site_id)
+    path = peer_file(folder, site_id)
     if path.parent.is_dir():
         remove_durably(path)
 

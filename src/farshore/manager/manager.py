@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from farshore.appliance.client import ApplianceClient
-from farshore.identity import client_context, server_context
+from farshore.identity.contexts import client_context, server_context
 from farshore.manager.ports import bind, server
 from farshore.manager.services import ManagerServices
 from farshore.manager.timers import Timers

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farshore.errors import BadInput, Conflict
-from farshore.identity import create_identity
+from farshore.identity.certificates import create_identity
 from farshore.model.site import SiteConfig
 from farshore.site.accounts import Accounts
 from farshore.site.persistence import open_database

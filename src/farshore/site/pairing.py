@@ -19,8 +19,12 @@ import sqlalchemy as sa
 import structlog
 
 from farshore.errors import BadInput, FarshoreError, NotPermitted, Unavailable
-from farshore.identity import Identity, fingerprint, forget_peer, pairing_context, trust_peer
+from farshore.identity.certificates import fingerprint
+from farshore.identity.contexts import pairing_context
+from farshore.identity.folder import Identity
+from farshore.identity.new_trust import trust_peer
 from farshore.identity.token import PairingToken, proof, proves
+from farshore.identity.trust import forget_peer
 from farshore.model.site import SiteConfig
 from farshore.site.alerts import Alerts
 from farshore.site.peer_client import PeerClient, read_answer

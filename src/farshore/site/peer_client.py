@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from farshore.errors import Fault, NotPermitted, Unavailable, error_from_json
-from farshore.identity import client_context
+from farshore.identity.contexts import client_context
 from farshore.site.peers import Peer, Peers
 
 ANSWER_SECONDS = 2.0

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from farshore.errors import BadInput, FarshoreError, NotFound, NotPermitted
-from farshore.identity import peer_site_id
+from farshore.identity.trust import peer_site_id
 from farshore.site.peers import Peers
 
 BODY_BYTES_MAX = 8 << 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farshore.errors import NotFound
-from farshore.identity import Identity
+from farshore.identity.folder import Identity
 from farshore.model.site import SiteConfig
 from farshore.model.vpg import Vpg
 from farshore.site.accounts import Accounts
