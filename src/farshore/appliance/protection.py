@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 from farshore.appliance.checkpointing import Checkpointing
@@ -58,6 +59,7 @@ class VpgProtection:
         self.handles: dict[str, VmHandle] = {}
         self.checkpointing: Checkpointing | None = None
         self._generation_seconds = generation_seconds
+        self._opening = asyncio.Lock()
         self._lost = asyncio.Event()
         self._lost_reason = ""
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,6 +85,21 @@ class VpgProtection:
         self.state, self.reason = "stopped", "by order"
         await self._detach_all(keep_bitmaps)
         await self.road.stop()
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self, vm_id: str) -> AsyncIterator[VmHandle]:
+        """The connection to a VM of this VPG, for a short use from outside: a process has only one for us.
+
+        Raises NotFound, VmGone, Unavailable.
+        """
+        async with self._opening:
+            present = self.handles.get(vm_id)
+            handle = present or await self.hypervisors.open_vm(vm_id)
+            try:
+                yield handle
+            finally:
+                if present is None:
+                    await handle.close()
 
     async def cut_checkpoint(self, tag: str, task: str) -> dict[str, Any]:
         """Cut and vouch a tagged marker now. Raises Conflict when the stream is not whole at the moment."""
@@ -170,8 +187,9 @@ class VpgProtection:
         initial: list[int] = []
         for vm_id in self.spec.vm_ids:
             await self.road.ping_tap()
-            handle = await self.hypervisors.open_vm(vm_id)
-            self.handles[vm_id] = handle
+            async with self._opening:
+                handle = await self.hypervisors.open_vm(vm_id)
+                self.handles[vm_id] = handle
             handle.on_lost = lambda disk_id, reason, vm=vm_id: self._note_lost(f"{vm}.{disk_id}: {reason}")
             volumes = self._volumes_of(vm_id)
             disks = [TapDisk(v.disk_id, self.road.tap_socket, export_name(v.number)) for v in volumes]
@@ -245,23 +263,27 @@ class VpgProtection:
 
     async def _detach_all(self, keep_bitmaps: bool) -> None:
         """Take the taps off; a tap that hangs is killed first, so that no drain waits for it."""
-        for handle in self.handles.values():
-            handle.on_lost = None
-            try:
-                await self.road.ping_tap()
-            except FarshoreError:
-                self.road.kill_tap()
-            try:
-                await handle.detach(keep_bitmaps)
-            except FarshoreError as error:
-                self.reason = f"{self.reason} ({error})"
-                self.road.kill_tap()
-                with contextlib.suppress(FarshoreError):
-                    await handle.detach(keep_bitmaps)
-            await handle.close()
-        self.handles = {}
+        async with self._opening:
+            for handle in self.handles.values():
+                await self._detach(handle, keep_bitmaps)
+            self.handles = {}
         if self.road.link.state == "refused" and self.road.link.code in ("gap", "old_session"):
             if self.road.link.code == "gap":
                 self.memory.synced = {}
                 self.memory.save()
             await self.road.renew()
+
+    async def _detach(self, handle: VmHandle, keep_bitmaps: bool) -> None:
+        handle.on_lost = None
+        try:
+            await self.road.ping_tap()
+        except FarshoreError:
+            self.road.kill_tap()
+        try:
+            await handle.detach(keep_bitmaps)
+        except FarshoreError as error:
+            self.reason = f"{self.reason} ({error})"
+            self.road.kill_tap()
+            with contextlib.suppress(FarshoreError):
+                await handle.detach(keep_bitmaps)
+        await handle.close()
