@@ -67,7 +67,7 @@ def test_without_root_or_sudo_the_command_is_printed_and_nothing_done(machine: P
     assert "apt-get update && apt-get install -y --no-install-recommends python3 " in result.stderr
     assert "Nothing was done" in result.stderr
     assert not (machine / "apt-was-called").exists()
-    assert "nbdkit" not in result.stdout, "what only the benchmarks need"
+    assert "fio" not in result.stdout, "what only the benchmarks need"
 
 
 def test_a_package_that_is_there_is_not_asked_for(machine: Path, fake: Fake) -> None:
