@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Only the process that a person started keeps the record; xdist's workers are told what is in it."""
+    # A run in the background of a script ignores Ctrl-C, and so would all that it starts; some tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     file = config.getoption("resume")
     if hasattr(config, "workerinput"):
         config.stash[PASSED] = frozenset(config.workerinput["passed"])
