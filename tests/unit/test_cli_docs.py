@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
+from farshore.__main__ import build
 from farshore.cli.exit_codes import MEANINGS
-from farshore.cli.main import build
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "cli.md").read_text()

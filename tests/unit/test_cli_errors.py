@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from farshore import errors
+from farshore.__main__ import run
 from farshore.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
-from farshore.cli.main import run
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_an_unreachable_site_ends_with_its_own_code(capsys):
 def test_help_imports_no_library_that_takes_long():
     """`farshore --help` is quick: no httpx, no database, no numpy, no API server behind it."""
     program = (
-        "import sys\nfrom farshore.cli.main import run\nrun(['--help'])\n"
+        "import sys\nfrom farshore.__main__ import run\nrun(['--help'])\n"
         "print([m for m in ('httpx', 'sqlalchemy', 'numpy', 'fastapi', 'dbos', 'pydantic') if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from farshore.cli.main import build
+from farshore.__main__ import build
 from farshore.model.site import SiteSettings
 from farshore.model.vpg import VpgSettings
 from tests.unit import house

@@ -1,41 +1,21 @@
-"""Puts the command groups together, runs one command, and turns what it raised into a word and an exit code.
-
-The groups are named here as text and imported when the command line is built: the top room `lab` brings two of
-them, and this room may not import it.
-"""
+"""Puts this room's commands together; runs one command, and turns what it raised into a word and an exit code."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
+from farshore.cli import journal_commands, pair_command, site_commands, task_commands, vm_commands, vpg_commands
 from farshore.cli.exit_codes import ExitCode, exit_code_of
 from farshore.errors import FarshoreError
 
-GROUPS: tuple[tuple[str, str], ...] = (
-    ("site", "farshore.cli.site_commands"),
-    ("vm", "farshore.cli.vm_commands"),
-    ("vpg", "farshore.cli.vpg_commands"),
-    ("task", "farshore.cli.task_commands"),
-    ("journal", "farshore.cli.journal_commands"),
-    ("lab", "farshore.lab.commands"),
-)
-"""Command groups: each module has `app`."""
-
-COMMANDS: tuple[tuple[str, str], ...] = (
-    ("pair", "farshore.cli.pair_command"),
-    ("demo", "farshore.lab.demo.command"),
-)
-"""Single commands: each module has `register(app)`, which adds the command to the top."""
-
 
 def build() -> typer.Typer:
-    """The whole command line as a typer app."""
+    """This room's command line as a typer app; `farshore.__main__` adds the lab's."""
     app = typer.Typer(
         name="farshore",
         no_args_is_help=True,
@@ -44,10 +24,12 @@ def build() -> typer.Typer:
         rich_markup_mode="rich",
     )
     app.callback()(_top)
-    for name, module in GROUPS:
-        app.add_typer(import_module(module).app, name=name)
-    for _, module in COMMANDS:
-        import_module(module).register(app)
+    app.add_typer(site_commands.app, name="site")
+    app.add_typer(vm_commands.app, name="vm")
+    app.add_typer(vpg_commands.app, name="vpg")
+    app.add_typer(task_commands.app, name="task")
+    app.add_typer(journal_commands.app, name="journal")
+    pair_command.register(app)
     return app
 
 
@@ -67,15 +49,10 @@ def _top(
     """Continuous disaster recovery for KVM virtual machines."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command line and end the process with its exit code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
-
-
-def run(arguments: Sequence[str]) -> int:
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command line; its exit code (see `exit_codes`)."""
     try:
-        build()(args=list(arguments), prog_name="farshore")
+        app(args=list(arguments), prog_name="farshore")
     except FarshoreError as error:
         _complain(error, "--json" in arguments)
         return exit_code_of(error)
