@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
+from farshore.cli.site_folder import NewSite, init_site
 from farshore.model.site import SiteConfig
-from farshore.site.creation import create_site
 
 USER, PASSWORD = "admin", "a password of the test"
 START_SECONDS = 30.0
@@ -44,7 +44,8 @@ class RunningManager:
     def __post_init__(self) -> None:
         """Make the site."""
         api, peer, appliance = free_ports(3)
-        create_site(self.folder, self.name, "127.0.0.1", (api, peer, appliance), USER, PASSWORD)
+        ports = {"api_port": api, "peer_port": peer, "appliance_port": appliance}
+        init_site(self.folder, NewSite(self.name, **ports, user=USER, password=PASSWORD))
 
     @property
     def config(self) -> SiteConfig:

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from farshore.cli.site_folder import NewSite, init_site
 from farshore.model.task import TaskType
 from farshore.model.views import VpgOrder
 from farshore.operations import engine, orders
 from farshore.operations.orders import Orders
 from farshore.site.appliances import Appliances
-from farshore.site.creation import create_site
 from farshore.site.peers import Peer
 from farshore.site.site import Site, open_site
 from tests.fake_appliance import FakeAppliance, FakePeer, Killer
@@ -59,7 +59,7 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
 
 def prepare(folder: Path) -> None:
     """A new site, paired with the fake one."""
-    create_site(folder, "south", "127.0.0.1", (19669, 19670, 19671), "admin", "secret")
+    init_site(folder, NewSite("south", password="secret"))
     site = open_site(folder, FakeAppliance(folder / "south.json"))
     site.peers.save(Peer(NORTH, "north", "127.0.0.1:1", "127.0.0.1:2"))
     site.database.close()

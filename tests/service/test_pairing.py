@@ -13,13 +13,13 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from farshore.cli.site_folder import NewSite, init_site
 from farshore.errors import FarshoreError, NotPermitted, Unavailable
 from farshore.identity.contexts import pairing_context
 from farshore.identity.folder import Identity
 from farshore.identity.token import PairingToken
 from farshore.model.site import SiteConfig
 from farshore.site.appliances import Appliance
-from farshore.site.creation import create_site
 from farshore.site.persistence import open_database
 from farshore.site.persistence.tables import pairing_token
 from farshore.site.site import database_path, open_site
@@ -68,8 +68,7 @@ def peers_of(manager: RunningManager) -> list[str]:
 def stranger(folder: Path, token: str, port: int) -> None:
     """A third site tries a token. Raises what it is answered."""
     if not (folder / "site.json").exists():
-        api, peer, appliance = free_ports(3)
-        create_site(folder, "east", "127.0.0.1", (api, peer, appliance), "x", "y")
+        init_site(folder, NewSite("east"))
     no_appliance: Appliance = None  # type: ignore[assignment]
 
     async def play() -> None:
@@ -152,8 +151,7 @@ def test_strangers_get_nothing_from_the_peer_port(sites: tuple[RunningManager, R
     authority = Identity(south.folder / "identity").ca_pem()
     with httpx.Client(verify=pairing_context(authority), trust_env=False) as client:
         assert client.post(url, json={"args": {}}).status_code == 403
-    api, peer, appliance = free_ports(3)
-    create_site(tmp_path / "east", "east", "127.0.0.1", (api, peer, appliance), "x", "y")
+    init_site(tmp_path / "east", NewSite("east"))
     identity = Identity(tmp_path / "east" / "identity")
     context: ssl.SSLContext = pairing_context(authority)
     context.load_cert_chain(identity.site_certificate, identity.site_key)
