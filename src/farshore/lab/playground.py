@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from farshore.cli.access import Access
@@ -153,7 +154,7 @@ def _start_all(lab: Lab, wanted: Wanted, out: Output) -> None:
         start_site(lab.site_folder(site.name))
     for site in lab.sites:
         folder = lab.site_folder(site.name)
-        step(f"wait for site {site.name}", lambda folder=folder: wait_for_site(folder))  # type: ignore[misc]
+        step(f"wait for site {site.name}", partial(wait_for_site, folder))
     step("pair the sites", lambda: pair_sites(lab, out))
     step(f"start {wanted.vms} VMs at north", lambda: add_vms(lab, wanted))
     if wanted.vpg:

@@ -161,7 +161,7 @@ class GuestConnection(asyncio.BufferedProtocol):
         unpack = _REQUEST.unpack_from
         size_bytes = self._size_bytes
         add = filling.positions.append
-        replies: list[bytes] = []
+        replies: list[bytes | memoryview] = []
         start = at
         while stop - at >= REQUEST_BYTES:
             magic, _, command, _, offset, length = unpack(view, at)
@@ -178,7 +178,7 @@ class GuestConnection(asyncio.BufferedProtocol):
                     self._open_hole(filling, at, stop, after)
                     at = stop = after
                     break
-                replies += (_OK, view[at + 8 : at + 16])  # type: ignore[arg-type]
+                replies += (_OK, view[at + 8 : at + 16])
                 at = after
             elif command == _DISCONNECT:
                 stop = at
