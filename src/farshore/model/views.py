@@ -9,10 +9,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from farshore.model.policies import CommitPolicy
+from farshore.model.recovery import RecoveryKind, RecoveryStage
 from farshore.model.site_kinds import PairingStatus
 from farshore.model.task import TaskState
 from farshore.model.vpg import VpgSettings, VpgVm
-from farshore.model.vpg_states import VpgStatus, VpgSubStatus
+from farshore.model.vpg_states import SyncKind, VpgStatus, VpgSubStatus
 
 
 class _View(BaseModel):
@@ -121,6 +123,44 @@ class TestView(_View):
     vms: tuple[RecoveredVmView, ...] = ()
 
 
+class RecoveryView(_View):
+    """A failover or move that is neither committed nor rolled back. `task_id` is of the call that began it."""
+
+    kind: RecoveryKind
+    stage: RecoveryStage
+    task_id: str
+    checkpoint_id: str = ""
+    commit_policy: CommitPolicy
+    seconds_left: int | None = None
+    """Until the policy is carried out; None: it never is, or Before Commit is not reached."""
+    reverse_protection: bool = False
+    vms: tuple[RecoveredVmView, ...] = ()
+
+
+class WayHomeView(_View):
+    """A VPG that runs at what was its recovery site and is not protected back yet.
+
+    `asked`: it begins by itself; else the VPG needs configuration. `exact`: the old disks are what was recovered.
+    `began`: the other site keeps a journal on the old disks, and the sync runs.
+    """
+
+    asked: bool
+    exact: bool = False
+    began: bool = False
+
+
+class SyncView(_View):
+    """The sync that runs (`running`), or the last one's figures."""
+
+    kind: SyncKind
+    running: bool
+    done_bytes: int = 0
+    total_bytes: int = 0
+    read_bytes: int = 0
+    hash_bytes: int = 0
+    sent_bytes: int = 0
+
+
 class VpgView(_View):
     """A VPG as it stands now."""
 
@@ -143,6 +183,9 @@ class VpgView(_View):
     earliest_checkpoint: CheckpointView | None = None
     latest_checkpoint: CheckpointView | None = None
     tests: tuple[TestView, ...] = ()
+    recovery: RecoveryView | None = None
+    way_home: WayHomeView | None = None
+    sync: SyncView | None = None
     last_test_ns: int | None = None
     provisioned_bytes: int = 0
     used_journal_bytes: int = 0
@@ -186,6 +229,40 @@ class TaskView(_View):
     who: str = ""
     vpg_id: str | None = None
     site_id: str | None = None
+
+
+class ReportStep(_View):
+    """A step of an operation as it was recorded; `error` says how it failed, "" when it did not."""
+
+    name: str
+    started_ns: int
+    completed_ns: int | None = None
+    error: str = ""
+
+
+class ReportView(_View):
+    """What an operation did, step by step, and what it came to."""
+
+    task_id: str
+    type: str
+    vpg_name: str = ""
+    who: str = ""
+    state: TaskState
+    started_ns: int
+    completed_ns: int | None = None
+    reason: str = ""
+    """Why it failed; "" if it did not."""
+    note: str = ""
+    """What it did, or is doing, in words."""
+    checkpoint: CheckpointView | None = None
+    """What was recovered to; None where nothing was."""
+    rpo_seconds: float | None = None
+    """Age of that checkpoint when the operation was ordered."""
+    rto_seconds: float | None = None
+    """From the order until the recovered VMs ran."""
+    vms: tuple[str, ...] = ()
+    """Names of the VMs that it was about."""
+    steps: tuple[ReportStep, ...] = ()
 
 
 class TaskFilter(_View):
