@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from farshore.appliance.durable_state import ProtectionState
+from farshore.appliance.halting import Halting
+from farshore.appliance.holding import Holding
 from farshore.appliance.keeping import VpgJournal
+from farshore.appliance.promotions import Promotions
 from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
+from farshore.appliance.recovery_calls import RecoveryCalls
 from farshore.appliance.road import Surroundings
 from farshore.appliance.view_keeper import ViewKeeper
+from farshore.appliance.vm_doors import VmDoors
 from farshore.errors import BadInput, NotFound
 from farshore.hypervisor.driver import VmSummary
 from farshore.hypervisor.registry import Hypervisors
@@ -20,6 +25,7 @@ from farshore.model.appliance_specs import KeepSpec, ProtectSpec
 from farshore.model.files import remove_durably, write_durably
 from farshore.model.site import SiteConfig
 
+RETIRE_SECONDS = 60.0
 _JOURNAL_CALLS = {
     "journal_status": "status",
     "list_checkpoints": "list_checkpoints",
@@ -46,6 +52,10 @@ class Appliance:
         self.views = ViewKeeper(around)
         self.recovered = RecoveredVms(around, hypervisors)
         self.folder = around.site_folder / "appliance"
+        doors = VmDoors(hypervisors, self.protections)
+        self.halting = Halting(self.folder / "halted", doors)
+        self.holding = Holding(doors, self.protections, self.journals)
+        self.promotions = Promotions(self.journal, self.views, self.recovered, doors)
         self._changing = asyncio.Lock()
 
     async def resume(self) -> None:
@@ -57,9 +67,11 @@ class Appliance:
         for path in sorted((self.folder / "protect").glob("*.json")):
             self._protect(ProtectSpec.model_validate_json(path.read_text()))
         await self.views.resume()
+        self.promotions.resume()
 
     async def stop(self) -> None:
         """End in order: taps off, bitmaps kept; journals closed. Guests and their views go on."""
+        await self.promotions.stop()
         await asyncio.gather(*(p.stop(keep_bitmaps=True) for p in self.protections.values()))
         await asyncio.gather(*(j.stop() for j in self.journals.values()))
 
@@ -75,15 +87,13 @@ class Appliance:
             "cut_checkpoint": self.cut_checkpoint,
             "keep_vpg": self.keep_vpg,
             "forget_vpg": self.forget_vpg,
-            "open_views": self.open_views,
-            "close_views": self.close_views,
-            "start_recovered_vms": self.start_recovered_vms,
-            "remove_recovered_vms": self.remove_recovered_vms,
-            "recovered_status": self.recovered_status,
+            "retire_protection": self.retire_protection,
+            "retire_journal": self.retire_journal,
         }
-        for name, call in _JOURNAL_CALLS.items():
-            own[name] = self._journal_call(call)
-        return own
+        journals = {name: self._journal_call(call) for name, call in _JOURNAL_CALLS.items()}
+        recovery = RecoveryCalls(self.journal, self.views, self.recovered, self.promotions)
+        groups = (self.halting, self.holding, self.promotions, recovery)
+        return own | journals | {name: call for group in groups for name, call in group.calls().items()}
 
     # -- VMs
 
@@ -134,12 +144,20 @@ class Appliance:
 
     async def stop_protecting(self, vpg_id: str) -> None:
         """Take the taps off and forget the VPG; none is fine."""
+        await self._end_protection(vpg_id, keep_bitmaps=False)
+
+    async def retire_protection(self, vpg_id: str) -> None:
+        """The VPG runs at the other site now: taps off, all forgotten but the bitmaps; none is fine."""
+        await self._end_protection(vpg_id, keep_bitmaps=True)
+
+    async def _end_protection(self, vpg_id: str, keep_bitmaps: bool) -> None:
         async with self._changing:
             protection = self.protections.pop(vpg_id, None)
             if protection is not None:
-                await protection.stop(keep_bitmaps=False)
+                await protection.stop(keep_bitmaps)
             remove_durably(self.folder / "protect" / f"{vpg_id}.json")
             remove_durably(self.folder / "state" / f"{vpg_id}.json")
+            self.halting.forget(vpg_id)
 
     async def protection_status(self, vpg_id: str) -> dict[str, Any]:
         """What the protection of a VPG is doing. Raises NotFound."""
@@ -184,6 +202,15 @@ class Appliance:
             if journal is not None:
                 await journal.forget()
 
+    async def retire_journal(self, vpg_id: str, volumes: list[int] | None = None) -> None:
+        """Remove all checkpoints of these volumes (None: of all); the journal stays. Raises NotFound."""
+        await self.journal(vpg_id).call("retire", RETIRE_SECONDS, volumes=volumes)
+        async with self._changing:
+            journal = self.journal(vpg_id)
+            if volumes is None and journal.spec.seed is not None:  # what it began from is another VM's disk now
+                journal.spec = journal.spec.model_copy(update={"seed": None})
+                write_durably(self.folder / "keep" / f"{vpg_id}.json", journal.spec.model_dump_json().encode())
+
     def journal(self, vpg_id: str) -> VpgJournal:
         """The journal of a VPG. Raises NotFound."""
         journal = self.journals.get(vpg_id)
@@ -196,30 +223,6 @@ class Appliance:
             return await self.journal(vpg_id).call(call, **args)
 
         return ask
-
-    async def open_views(self, vpg_id: str, checkpoint_id: str, operation: str, volumes: list[int]) -> dict[str, Any]:
-        """Open read-only views of volumes at a pinned checkpoint. Raises NotFound, Unavailable."""
-        self.journal(vpg_id)
-        opened = await self.views.open(operation, vpg_id, int(checkpoint_id), volumes)
-        return {str(number): view for number, view in opened.items()}
-
-    async def close_views(self, operation: str) -> None:
-        """Close the operation's views; none is fine."""
-        await self.views.close(operation)
-
-    async def start_recovered_vms(
-        self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
-    ) -> list[dict[str, Any]]:
-        """Start recovered VMs on scratch over views, on an isolated network. All or none."""
-        return await self.recovered.start(operation, label, definitions, views)
-
-    async def remove_recovered_vms(self, operation: str) -> None:
-        """Remove the operation's VMs and their scratch; none is fine."""
-        await self.recovered.remove(operation)
-
-    async def recovered_status(self, operation: str) -> list[dict[str, Any]]:
-        """The operation's VMs."""
-        return await self.recovered.status(operation)
 
 
 def _vm_json(summary: VmSummary) -> dict[str, Any]:

@@ -12,16 +12,16 @@ import ssl
 from typing import Any
 
 from farshore.appliance.lines import LINE_BYTES_MAX, LineChannel
+from farshore.appliance.recovery_client import LONG_CALL_SECONDS_MAX, RecoveryClient
 from farshore.datapath.stream.messages import CONTROL_PREAMBLE
 from farshore.errors import Unavailable
 from farshore.model.appliance_specs import KeepSpec, ProtectSpec
 
 CONNECT_SECONDS_MAX = 2.0
 CALL_SECONDS_MAX = 10.0
-LONG_CALL_SECONDS_MAX = 60.0
 
 
-class ApplianceClient:
+class ApplianceClient(RecoveryClient):
     """One appliance. Connects when first needed, and again after a break; safe for concurrent calls of one loop."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
@@ -132,44 +132,3 @@ class ApplianceClient:
     async def definitions_at(self, vpg_id: str, checkpoint_id: str) -> dict[str, dict[str, Any]]:
         """The VMs' definitions as of a checkpoint, by VM."""
         return dict(await self.call("definitions_at", vpg_id=vpg_id, checkpoint_id=checkpoint_id))
-
-    async def open_views(
-        self, vpg_id: str, checkpoint_id: str, operation: str, volumes: list[int]
-    ) -> dict[int, dict[str, Any]]:
-        """Open views of volumes at a checkpoint: {number: {"socket", "export"}}."""
-        opened = await self.call(
-            "open_views",
-            LONG_CALL_SECONDS_MAX,
-            vpg_id=vpg_id,
-            checkpoint_id=checkpoint_id,
-            operation=operation,
-            volumes=volumes,
-        )
-        return {int(number): view for number, view in opened.items()}
-
-    async def close_views(self, operation: str) -> None:
-        """Close an operation's views."""
-        await self.call("close_views", LONG_CALL_SECONDS_MAX, operation=operation)
-
-    async def start_recovered_vms(
-        self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
-    ) -> list[dict[str, Any]]:
-        """Start recovered VMs on an isolated network; `views`: by vm_id and disk_id the view's socket and export."""
-        return list(
-            await self.call(
-                "start_recovered_vms",
-                LONG_CALL_SECONDS_MAX,
-                operation=operation,
-                label=label,
-                definitions=definitions,
-                views=views,
-            )
-        )
-
-    async def remove_recovered_vms(self, operation: str) -> None:
-        """Stop and remove an operation's VMs and their scratch."""
-        await self.call("remove_recovered_vms", LONG_CALL_SECONDS_MAX, operation=operation)
-
-    async def recovered_status(self, operation: str) -> list[dict[str, Any]]:
-        """An operation's VMs: vm_id, name, power, serial_log, disks."""
-        return list(await self.call("recovered_status", operation=operation))

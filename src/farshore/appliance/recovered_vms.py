@@ -1,7 +1,8 @@
-"""Recovered VMs of an operation: started on scratch over views, on a network of their own; removed without a trace.
+"""Recovered VMs of an operation: started on scratch over views; removed without a trace, or promoted and adopted.
 
-What was started is kept in `appliance/recovered/<operation>.json`, written before the first start, so that a removal
-after any kill finds all of it.
+A test's are on a network of their own; those of a failover or move are on the site's. What was started is kept in
+`appliance/recovered/<operation>.json`, written before the first start, so that whatever comes after any kill finds
+all of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from farshore.model.files import remove_durably, write_durably
 from farshore.model.vm import VmDefinition
 
 _NAMESPACE = uuid.UUID("a3b0a3de-2d1c-5b43-9d0e-5ad9fbc1a3f1")
+Views = dict[str, dict[str, dict[str, str]]]
+"""By protected VM and disk the view's socket and export."""
 
 
 class RecoveredVms:
@@ -33,45 +36,55 @@ class RecoveredVms:
         self.folder = around.site_folder / "appliance" / "recovered"
 
     async def start(
-        self, operation: str, label: str, definitions: list[dict[str, Any]], views: dict[str, dict[str, dict[str, str]]]
+        self, operation: str, label: str, definitions: list[dict[str, Any]], views: Views, isolated: bool
     ) -> list[dict[str, Any]]:
-        """Start the VMs, all or none; `views`: by VM and disk the view's socket and export. Again is the same."""
-        network = self._network(operation)
-        requests = [self._request(operation, label, VmDefinition.model_validate(d), views) for d in definitions]
-        record = {"vms": [{"vm_id": r.definition.id, "name": r.definition.name} for r in requests], "label": label}
+        """Start the VMs, all or none. Again is the same."""
+        sources = [VmDefinition.model_validate(d) for d in definitions]
+        requests = [self._request(operation, label, source, views) for source in sources]
+        vms = [_recorded(source.id, request) for source, request in zip(sources, requests, strict=True)]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._scratch(operation).mkdir(parents=True, exist_ok=True)
-        write_durably(self._path(operation), json.dumps(record).encode())
+        write_durably(self._path(operation), json.dumps({"vms": vms, "label": label}).encode())
+        network = self._network(operation) if isolated else None
         await self.hypervisors.start_vms(requests, network_scope=network, label=operation)
         return await self.status(operation)
 
     async def remove(self, operation: str) -> None:
         """Stop the VMs and remove their scratch; none is fine."""
-        try:
-            record = json.loads(self._path(operation).read_text())
-        except FileNotFoundError:
+        record = self.record(operation)
+        if record is None:
             return
         for vm in record["vms"]:
             try:
                 await self.hypervisors.stop_vm(vm["vm_id"], force=True)
             except NotFound:
                 continue
+        await self.forget(operation)
+
+    async def forget(self, operation: str) -> None:
+        """Remove scratch and record; the VMs go on, they need neither any more. None is fine."""
         await asyncio.to_thread(shutil.rmtree, self._scratch(operation), True)
         await asyncio.to_thread(shutil.rmtree, self._network(operation), True)
-        remove_durably(self._path(operation))
+        if self.folder.is_dir():
+            remove_durably(self._path(operation))
 
     async def status(self, operation: str) -> list[dict[str, Any]]:
         """The operation's VMs as they are; empty when there are none."""
-        try:
-            record = json.loads(self._path(operation).read_text())
-        except FileNotFoundError:
+        record = self.record(operation)
+        if record is None:
             return []
         by_id = {summary.id: summary for summary in await self.hypervisors.list_vms()}
         return [_shown(vm, by_id.get(vm["vm_id"])) for vm in record["vms"]]
 
-    def _request(
-        self, operation: str, label: str, definition: VmDefinition, views: dict[str, dict[str, dict[str, str]]]
-    ) -> StartRequest:
+    def record(self, operation: str) -> dict[str, Any] | None:
+        """What was started, None when nothing was."""
+        try:
+            record: dict[str, Any] = json.loads(self._path(operation).read_text())
+        except FileNotFoundError:
+            return None
+        return record
+
+    def _request(self, operation: str, label: str, definition: VmDefinition, views: Views) -> StartRequest:
         scratch = self._scratch(operation)
         short = operation[:8]
         overlays = {
@@ -98,10 +111,22 @@ class RecoveredVms:
         return self.around.run_folder / f"net-{operation[:8]}"
 
 
-def _shown(vm: dict[str, str], summary: VmSummary | None) -> dict[str, Any]:
+def _recorded(source_vm_id: str, request: StartRequest) -> dict[str, Any]:
+    return {
+        "vm_id": request.definition.id,
+        "name": request.definition.name,
+        "source_vm_id": source_vm_id,
+        "definition": request.definition.model_dump(mode="json"),
+        "serial_log": str(request.serial_log),
+        "scratch": {disk_id: str(overlay.scratch_path) for disk_id, overlay in request.overlays.items()},
+    }
+
+
+def _shown(vm: dict[str, Any], summary: VmSummary | None) -> dict[str, Any]:
     return {
         "vm_id": vm["vm_id"],
         "name": vm["name"],
+        "source_vm_id": vm.get("source_vm_id", ""),
         "power": summary.power if summary else "off",
         "serial_log": str(summary.serial_log) if summary and summary.serial_log else None,
         "disks": [

@@ -92,6 +92,17 @@ class ViewKeeper:
                 await self._end(view)
             remove_durably(self.folder / f"{operation}.json")
 
+    async def close_volume(self, operation: str, volume: int) -> None:
+        """Close the operation's view of one volume, for good; none is fine."""
+        async with self._lock:
+            closing = [view for view in self._views.get(operation, []) if view.volume == volume]
+            if not closing:
+                return
+            self._views[operation] = [view for view in self._views[operation] if view.volume != volume]
+            self._save(operation)  # before its end: a restart in between must not start it again
+            for view in closing:
+                await self._end(view)
+
     def _save(self, operation: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         data = [
