@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running, running_api
+from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running
 
 XML = {"Content-Type": "application/xml"}
 TEST = f"/v1/vpgs/{VPG}/FailoverTest"
@@ -17,20 +16,10 @@ STOP = f"/v1/vpgs/{VPG}/FailoverTestStop"
 CHECKPOINTS = f"/v1/vpgs/{VPG}/Checkpoints"
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A made-up site, signed in the classic way."""
-    with running_api(tmp_path_factory.mktemp("site")) as found:
-        found.http.headers.update(found.sign_in())
-        yield found
-
-
-@pytest.fixture
-def api(running: Running) -> Running:
-    """Signed in, with nothing ordered yet."""
-    running.site.calls.clear()
-    running.site.busy = False
-    return running
+@pytest.fixture(scope="module", autouse=True)
+def classic(running: Running) -> None:
+    """Signed in the classic way."""
+    running.http.headers.update(running.sign_in())
 
 
 def ordered(api: Running) -> list[tuple[str, Any]]:

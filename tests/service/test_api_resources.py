@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running, running_api
+from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running
 
 NAMESPACE = "{http://schemas.zerto.com/zvm/api}"
 
@@ -82,12 +82,10 @@ PEER_MEMBERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A made-up site, signed in."""
-    with running_api(tmp_path_factory.mktemp("site")) as running:
-        running.http.headers.update(running.sign_in())
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def classic(running: Running) -> None:
+    """Signed in the classic way."""
+    running.http.headers.update(running.sign_in())
 
 
 def get(api: Running, path: str, **query: str) -> Any:

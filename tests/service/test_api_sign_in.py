@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from tests.service.made_up_site import NORTH, VPG, Running, running_api
 
 TOKEN_PATH = "/auth/realms/zerto/protocol/openid-connect/token"
 ACTION = f"/v1/vpgs/{VPG}/FailoverTest"
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A made-up site."""
-    with running_api(tmp_path_factory.mktemp("site")) as running:
-        yield running
 
 
 def basic(user: str, password: str = "pass:wörd") -> dict[str, str]:

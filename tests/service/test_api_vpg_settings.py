@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,10 @@ from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running, runn
 PATH = "/v1/vpgSettings"
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A made-up site, signed in by token."""
-    with running_api(tmp_path_factory.mktemp("site")) as found:
-        found.http.headers.update(found.token())
-        yield found
-
-
-@pytest.fixture
-def api(running: Running) -> Running:
-    """With nothing ordered yet."""
-    running.site.calls.clear()
-    running.site.busy = False
-    return running
+@pytest.fixture(scope="module", autouse=True)
+def by_token(running: Running) -> None:
+    """Signed in by token."""
+    running.http.headers.update(running.token())
 
 
 def the_order(api: Running) -> tuple[str, VpgOrder]:

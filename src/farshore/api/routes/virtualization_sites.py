@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from fastapi import APIRouter, Request, Response
 
 from farshore.api.services import Services
 from farshore.api.state import SIGNED_IN, Site
 from farshore.api.telling import site_link
+from farshore.api.wire.model import Wire
 from farshore.api.wire.reply import reply, reply_list
 from farshore.api.wire.sites import (
     DatastoreNativeApi,
@@ -19,9 +22,11 @@ from farshore.api.wire.sites import (
     VmNativeVolumeApi,
 )
 from farshore.errors import NotFound
+from farshore.model.views import ResourceView, SiteResourcesView
 
 PATH = "/v1/virtualizationsites"
 router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
+_Choose = Callable[[SiteResourcesView], Sequence[ResourceView]]
 
 
 async def _names(site: Services) -> dict[str, str]:
@@ -69,43 +74,43 @@ async def list_vms(request: Request, site_id: str, site: Site) -> Response:
     return reply_list(request, VmNativeApi, told)
 
 
-@router.get("/{site_id}/hosts")
-async def list_hosts(request: Request, site_id: str, site: Site) -> Response:
-    """The site's hosts."""
-    found = (await site.site_resources(site_id.lower())).hosts
-    told = [HostNativeApi(host_identifier=one.resource_id, virtualization_host_name=one.name) for one in found]
-    return reply_list(request, HostNativeApi, told)
+def _route_to(path: str, kind: type[Wire], choose: _Choose, show: Callable[[ResourceView], Wire]) -> None:
+    """Let `/{site_id}/<path>` list the site's resources of one kind."""
+
+    async def list_resources(request: Request, site_id: str, site: Site) -> Response:
+        found = choose(await site.site_resources(site_id.lower()))
+        return reply_list(request, kind, [show(one) for one in found])
+
+    router.add_api_route(f"/{{site_id}}/{path}", list_resources, methods=["GET"], name=f"list_{path}")
 
 
-@router.get("/{site_id}/datastores")
-async def list_datastores(request: Request, site_id: str, site: Site) -> Response:
-    """The site's stores."""
-    found = (await site.site_resources(site_id.lower())).datastores
-    told = [DatastoreNativeApi(datastore_identifier=one.resource_id, datastore_name=one.name) for one in found]
-    return reply_list(request, DatastoreNativeApi, told)
-
-
-@router.get("/{site_id}/networks")
-async def list_networks(request: Request, site_id: str, site: Site) -> Response:
-    """The site's networks."""
-    found = (await site.site_resources(site_id.lower())).networks
-    told = [NetworkNativeApi(network_identifier=one.resource_id, virtualization_network_name=one.name) for one in found]
-    return reply_list(request, NetworkNativeApi, told)
-
-
-@router.get("/{site_id}/folders")
-async def list_folders(request: Request, site_id: str, site: Site) -> Response:
-    """The site's folders of VMs."""
-    found = (await site.site_resources(site_id.lower())).folders
-    told = [FolderNativeApi(folder_identifier=one.resource_id, folder_name=one.name) for one in found]
-    return reply_list(request, FolderNativeApi, told)
-
-
-@router.get("/{site_id}/resourcepools")
-async def list_resource_pools(request: Request, site_id: str, site: Site) -> Response:
-    """The site's resource pools."""
-    found = (await site.site_resources(site_id.lower())).resource_pools
-    told = [
-        ResourcePoolNativeApi(resource_pool_identifier=one.resource_id, resource_pool_name=one.name) for one in found
-    ]
-    return reply_list(request, ResourcePoolNativeApi, told)
+_route_to(
+    "hosts",
+    HostNativeApi,
+    lambda there: there.hosts,
+    lambda one: HostNativeApi(host_identifier=one.resource_id, virtualization_host_name=one.name),
+)
+_route_to(
+    "datastores",
+    DatastoreNativeApi,
+    lambda there: there.datastores,
+    lambda one: DatastoreNativeApi(datastore_identifier=one.resource_id, datastore_name=one.name),
+)
+_route_to(
+    "networks",
+    NetworkNativeApi,
+    lambda there: there.networks,
+    lambda one: NetworkNativeApi(network_identifier=one.resource_id, virtualization_network_name=one.name),
+)
+_route_to(
+    "folders",
+    FolderNativeApi,
+    lambda there: there.folders,
+    lambda one: FolderNativeApi(folder_identifier=one.resource_id, folder_name=one.name),
+)
+_route_to(
+    "resourcepools",
+    ResourcePoolNativeApi,
+    lambda there: there.resource_pools,
+    lambda one: ResourcePoolNativeApi(resource_pool_identifier=one.resource_id, resource_pool_name=one.name),
+)
