@@ -62,7 +62,7 @@ class TestOwnersTools:
             return vm.qualification.manner(iothread=False)
 
         if asyncio.run(manner()) is not Manner.SHIM:
-            pytest.skip("no shim on this QEMU version before it was soaked")
+            pytest.skip("this QEMU version was not soaked: no shim is put in")
 
     @in_loop
     async def test_the_owners_backup_runs_while_the_disk_is_tapped(self, bench: QemuBench):
@@ -144,7 +144,7 @@ class TestOwnersTools:
         vm = await bench.open()
         if vm.qualification.may_attach_beside_jobs:
             await vm.close()
-            pytest.skip("this QEMU stands it")
+            pytest.skip("this QEMU stands attach and detach beside the owner's job; nothing is refused")
         await vm.attach(bench.new_sinks())
         await _backup(bench, "a", speed=1, wait=False)
         with pytest.raises(Unavailable, match="backup"):
@@ -162,7 +162,7 @@ class TestOwnersTools:
         vm = await bench.open()
         if not vm.qualification.may_attach_beside_jobs:
             await vm.close()
-            pytest.skip("this QEMU does not stand it; it is refused")
+            pytest.skip("this QEMU does not stand attach and detach beside the owner's job; they are refused")
         await bench.write("a", 0, 4096, 5)
         await _backup(bench, "a", speed=1 << 20, wait=False)
         await vm.attach(bench.new_sinks())
@@ -217,7 +217,7 @@ class TestIothreads:
         vm = await iothreads.start()
         await vm.attach(iothreads.new_sinks())
         if vm.qualification.may_export(iothread=True):
-            pytest.skip("this QEMU stands it")
+            pytest.skip("this QEMU stands a reader that leaves the export of an iothread disk; nothing is refused")
         with pytest.raises(Unsupported, match="iothread"):
             await vm.open_sync_export("a", with_bitmap=False)
         await vm.close()

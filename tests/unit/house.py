@@ -99,6 +99,16 @@ def dead_links(pages: Iterable[Path]) -> list[str]:
     ]
 
 
+def skip_reasons(file: Path) -> list[str]:
+    """The reasons of all `pytest.skip("...")` in a file."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return [
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if ast.unparse(call.func) == "pytest.skip" and call.args and isinstance(call.args[0], ast.Constant)
+    ]
+
+
 def root_tests(files: Iterable[Path]) -> list[str]:
     """Names of the tests that are marked `root`."""
     marked = re.compile(r"(^|\.)mark\.root\b")

@@ -91,6 +91,14 @@ def test_readme_lists_the_tests_that_need_root() -> None:
     assert [name for name in house.root_tests(ALL) if name not in readme] == []
 
 
+@pytest.mark.docs
+def test_readme_lists_what_hangs_on_the_version_of_qemu() -> None:
+    """Each reason for which a driver's test is left out stands in README, so that a skip is no surprise."""
+    reasons = house.skip_reasons(TOP / "tests/service/test_hypervisor_qemu.py")
+    assert len(reasons) >= 5
+    assert [reason for reason in reasons if f"| {reason} |" not in (TOP / "README.md").read_text()] == []
+
+
 def _long_function(lines: int) -> str:
     return '"""Said."""\n\ndef f():\n' + "    x = 1\n" * (lines - 1)
 
