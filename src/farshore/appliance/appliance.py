@@ -11,6 +11,7 @@ from farshore.appliance.durable_state import ProtectionState
 from farshore.appliance.halting import Halting
 from farshore.appliance.holding import Holding
 from farshore.appliance.keeping import VpgJournal
+from farshore.appliance.members import Members
 from farshore.appliance.promotions import Promotions
 from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
@@ -53,8 +54,9 @@ class Appliance:
         self.recovered = RecoveredVms(around, hypervisors)
         self.folder = around.site_folder / "appliance"
         doors = VmDoors(hypervisors, self.protections)
-        self.halting = Halting(self.folder / "halted", doors)
-        self.holding = Holding(doors, self.protections, self.journals)
+        self.members = Members(self.folder / "members")
+        self.halting = Halting(self.folder / "halted", doors, self.members)
+        self.holding = Holding(doors, self.members, self.protections, self.journals)
         self.promotions = Promotions(self.journal, self.views, self.recovered, doors)
         self._changing = asyncio.Lock()
 
@@ -135,6 +137,7 @@ class Appliance:
             raise BadInput(f"Disk {disk_id} of VM {vm_id} has {size} bytes, not {size_bytes}.")
 
     def _protect(self, order: ProtectSpec) -> VpgProtection:
+        self.members.add(order.vpg_id, order.vm_ids)
         state = ProtectionState.load(self.folder / "state" / f"{order.vpg_id}.json")
         seconds = self.config.settings.generation_seconds
         protection = VpgProtection(order, self.around, self.hypervisors, state, seconds)
@@ -145,6 +148,7 @@ class Appliance:
     async def stop_protecting(self, vpg_id: str) -> None:
         """Take the taps off and forget the VPG; none is fine."""
         await self._end_protection(vpg_id, keep_bitmaps=False)
+        self.members.forget(vpg_id)
 
     async def retire_protection(self, vpg_id: str) -> None:
         """The VPG runs at the other site now: taps off, all forgotten but the bitmaps; none is fine."""
@@ -176,7 +180,10 @@ class Appliance:
     # -- recovery site
 
     async def keep_vpg(self, spec: dict[str, Any]) -> None:
-        """Keep the journal of a VPG from now on; the same again changes nothing."""
+        """Keep the journal of a VPG from now on; the same again changes nothing.
+
+        Raises BadInput when it shall begin from what is no disk of this site's VMs, Conflict when such a VM runs.
+        """
         order = KeepSpec.model_validate(spec)
         if order.reserve_bytes is None:
             order = order.model_copy(update={"reserve_bytes": self.config.settings.store_reserve_bytes})
@@ -184,6 +191,8 @@ class Appliance:
             present = self.journals.get(order.vpg_id)
             if present is not None and present.spec == order:
                 return
+            if order.seed is not None:
+                self.holding.demand_own_disks(order.seed.bases.values())
             if present is not None:
                 await present.stop()
             write_durably(self.folder / "keep" / f"{order.vpg_id}.json", order.model_dump_json().encode())
@@ -201,6 +210,8 @@ class Appliance:
             journal = self.journals.pop(vpg_id, None)
             if journal is not None:
                 await journal.forget()
+            if vpg_id not in self.protections:
+                self.members.forget(vpg_id)
 
     async def retire_journal(self, vpg_id: str, volumes: list[int] | None = None) -> None:
         """Remove all checkpoints of these volumes (None: of all); the journal stays. Raises NotFound."""

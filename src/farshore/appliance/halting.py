@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from farshore.appliance.members import Members
 from farshore.appliance.vm_doors import VmDoors
-from farshore.errors import NotFound
+from farshore.errors import BadInput, NotFound
 from farshore.hypervisor.driver import StartRequest, VmGone
 from farshore.model.files import remove_durably, write_durably
+
+_OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class Halting:
     """Halts VMs for an operation and lets them run again."""
 
-    def __init__(self, folder: Path, doors: VmDoors) -> None:
+    def __init__(self, folder: Path, doors: VmDoors, members: Members) -> None:
         """`folder`: where it is kept what ran."""
         self.folder = folder
+        self.members = members
         self.doors = doors
         self._changing = asyncio.Lock()
 
@@ -37,6 +42,7 @@ class Halting:
 
         Raises NotFound for a VM that is not there (then none was asked), Unavailable.
         """
+        self.members.demand(vpg_id, vm_ids)
         async with self._changing:
             await self._remember(vpg_id, vm_ids, operation)
             states = await asyncio.gather(*(self._halt(vm_id, force) for vm_id in vm_ids))
@@ -98,4 +104,6 @@ class Halting:
         return record
 
     def _path(self, operation: str) -> Path:
+        if not _OPERATION.fullmatch(operation):  # it may come from another site
+            raise BadInput(f"{operation!r} is no identifier of an operation.", "")
         return self.folder / f"{operation}.json"

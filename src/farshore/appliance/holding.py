@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from farshore.appliance.keeping import VpgJournal
+from farshore.appliance.members import Members
 from farshore.appliance.protection import VpgProtection
 from farshore.appliance.vm_doors import VmDoors
-from farshore.errors import Conflict, NotFound
+from farshore.errors import BadInput, Conflict, NotFound
 from farshore.hypervisor.driver import VmGone
 from farshore.hypervisor.inventory import Inventory
 from farshore.model.files import sync_directory
@@ -25,10 +26,15 @@ class Holding:
     """The calls about VMs that must not run any more."""
 
     def __init__(
-        self, doors: VmDoors, protections: Mapping[str, VpgProtection], journals: Mapping[str, VpgJournal]
+        self,
+        doors: VmDoors,
+        members: Members,
+        protections: Mapping[str, VpgProtection],
+        journals: Mapping[str, VpgJournal],
     ) -> None:
         """Both mappings are looked at anew for every call."""
         self.doors = doors
+        self.members = members
         self._protections = protections
         self._journals = journals
 
@@ -48,6 +54,7 @@ class Holding:
 
     async def end_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
         """End the processes of halted VMs; off is fine. Raises Conflict when one runs (then none was ended)."""
+        self.members.demand(vpg_id, vm_ids)
         live = [vm_id for vm_id in vm_ids if not self.doors.is_off(vm_id)]
         for vm_id in live:
             if not await self._is_halted(vm_id):
@@ -64,6 +71,7 @@ class Holding:
 
     async def hold_vms(self, vpg_id: str, vm_ids: list[str], reason: str) -> None:
         """From now on the VMs cannot be started. Raises Conflict when one runs, NotFound; then nothing was changed."""
+        self.members.demand(vpg_id, vm_ids)
         for vm_id in vm_ids:
             if self.inventory.entry(vm_id) is None:
                 raise NotFound(f"There is no VM {vm_id} in the inventory.", "farshore vm list shows all.")
@@ -82,12 +90,14 @@ class Holding:
 
     async def release_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
         """The VMs may be started again; not held is fine."""
+        self.members.demand(vpg_id, vm_ids)
         for vm_id in vm_ids:
             self.inventory.release(vm_id)
 
     async def delete_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
         """Remove definitions and disk files; none is fine. Raises Conflict when one runs or its disk is in use."""
-        self._demand_unprotected(vpg_id, vm_ids)
+        self.members.demand(vpg_id, vm_ids)
+        self._demand_unprotected(vm_ids)
         self._demand_off(vm_ids)
         found = {vm_id: self.inventory.find(vm_id) for vm_id in vm_ids}
         definitions = [definition for definition in found.values() if definition is not None]
@@ -96,6 +106,16 @@ class Holding:
         for vm_id in vm_ids:  # last: as long as it is there, a repetition finds the files that it names
             self.inventory.remove(vm_id)
             self.inventory.release(vm_id)
+
+    def demand_own_disks(self, paths: Iterable[str]) -> None:
+        """Raises BadInput for a path that is no disk of a VM in the inventory, Conflict where that VM runs."""
+        entries = [entry.definition for entry in self.inventory.entries() if entry.definition is not None]
+        owners = {Path(disk.path).resolve(): definition.id for definition in entries for disk in definition.disks}
+        for path in paths:
+            owner = owners.get(Path(path).resolve())
+            if owner is None:
+                raise BadInput(f"{path} is no disk of a VM of this site.", "A journal begins from such a disk only.")
+            self._demand_off([owner])
 
     def _paths_to_remove(self, definitions: Sequence[VmDefinition]) -> list[Path]:
         going = {definition.id for definition in definitions}
@@ -116,7 +136,7 @@ class Holding:
             if not self.doors.is_off(vm_id):
                 raise Conflict(f"VM {vm_id} runs.", "Stop it first, or look who started it.")
 
-    def _demand_unprotected(self, vpg_id: str, vm_ids: Sequence[str]) -> None:
+    def _demand_unprotected(self, vm_ids: Sequence[str]) -> None:
         for protection in self._protections.values():
             for vm_id in set(vm_ids) & set(protection.spec.vm_ids):
                 raise Conflict(

@@ -26,8 +26,19 @@ APPLIANCE_CALLS = {
     "list_checkpoints",
     "find_marker",
     "definitions_at",
+    "keep_vpg",
+    "halt_vms",
+    "revive_vms",
+    "retire_protection",
+    "end_vms",
+    "hold_vms",
+    "release_vms",
+    "delete_vms",
 }
-"""Calls about one VPG that a peer may have this site's appliance carry out."""
+"""Calls about one VPG that a peer may have this site's appliance carry out.
+
+Which VMs may be named in them is the appliance's to say: those that the VPG protects or protected there.
+"""
 OPEN_APPLIANCE_CALLS = {"list_vms", "vm_definition"}
 """Calls about the inventory, which a paired site may read."""
 
@@ -73,7 +84,7 @@ class PeerCalls:
         if name in APPLIANCE_CALLS:
             spec = rest.get("spec")
             if isinstance(spec, dict) and spec.get("peer_site_id") != caller:
-                raise NotPermitted("A site may only have its own VPGs protected.", "")
+                raise NotPermitted("A site may only have its own VPGs protected or kept.", "")
             row = await asyncio.to_thread(self._site.vpg, str(spec["vpg_id"] if spec else rest["vpg_id"]))
             self._check(caller, row.vpg)
         elif name not in OPEN_APPLIANCE_CALLS:
