@@ -39,6 +39,8 @@ APPLIANCE_CALLS = {
 
 Which VMs may be named in them is the appliance's to say: those that the VPG protects or protected there.
 """
+SPEC_CALLS = {"protect_vpg", "keep_vpg"}
+"""Those of them that name the VPG in a spec."""
 OPEN_APPLIANCE_CALLS = {"list_vms", "vm_definition"}
 """Calls about the inventory, which a paired site may read."""
 
@@ -82,10 +84,10 @@ class PeerCalls:
         """A call to this site's appliance, about a VPG that is between the two sites."""
         name, rest = str(arguments["call"]), dict(arguments["args"])
         if name in APPLIANCE_CALLS:
-            spec = rest.get("spec")
-            if isinstance(spec, dict) and spec.get("peer_site_id") != caller:
+            about = dict(rest["spec"]) if name in SPEC_CALLS else rest
+            if name in SPEC_CALLS and about["peer_site_id"] != caller:
                 raise NotPermitted("A site may only have its own VPGs protected or kept.", "")
-            row = await asyncio.to_thread(self._site.vpg, str(spec["vpg_id"] if spec else rest["vpg_id"]))
+            row = await asyncio.to_thread(self._site.vpg, str(about["vpg_id"]))
             self._check(caller, row.vpg)
         elif name not in OPEN_APPLIANCE_CALLS:
             raise NotPermitted(f"The call {name} is not for other sites.", "")
