@@ -21,4 +21,5 @@ def api(running: Running) -> Running:
     """The same, with nothing ordered yet."""
     running.site.calls.clear()
     running.site.busy = False
+    running.site.standing.clear()
     return running

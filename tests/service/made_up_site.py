@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import uvicorn
@@ -24,6 +24,7 @@ from farshore.errors import Conflict, NotFound
 from farshore.identity.certificates import create_identity
 from farshore.identity.contexts import server_context
 from farshore.manager.ports import bind, server
+from farshore.model.policies import CommitPolicy
 from farshore.model.task import TaskState, new_task_id
 from farshore.model.views import (
     Account,
@@ -31,6 +32,10 @@ from farshore.model.views import (
     LocalSiteView,
     PeerSiteView,
     ProtectedVmView,
+    RecoveredVmView,
+    RecoveryView,
+    ReportStep,
+    ReportView,
     ResourceView,
     SiteDiskView,
     SiteResourcesView,
@@ -73,6 +78,48 @@ def _vpg() -> VpgView:
     )
 
 
+SECOND = 1_000_000_000
+
+
+def before_commit(kind: Literal["failover", "move"], *, reverse: bool, seconds_left: int | None = 90) -> RecoveryView:
+    """A recovery of the VPG that waits for its commit."""
+    return RecoveryView(
+        kind=kind,
+        stage="before_commit",
+        task_id=new_task_id(SOUTH),
+        checkpoint_id="9",
+        commit_policy=CommitPolicy.None_ if seconds_left is None else CommitPolicy.Rollback,
+        seconds_left=seconds_left,
+        reverse_protection=reverse,
+        vms=(RecoveredVmView(vm_id="vm-9", vm_name="db", power="running", serial_log="/logs/db"),),
+    )
+
+
+def made_up_report(task: TaskView) -> ReportView:
+    """A report of that task: of three steps one went well, one failed, one runs."""
+    return ReportView(
+        task_id=task.task_id,
+        type=task.type,
+        vpg_name=PAYROLL,
+        who=task.who,
+        state=task.state,
+        started_ns=START_NS,
+        completed_ns=task.completed_ns,
+        note="Waiting for <the> first output",
+        checkpoint=CheckpointView(checkpoint_id="9", time_ns=START_NS - 4 * SECOND, tag="end & of <day>"),
+        rpo_seconds=4.0,
+        rto_seconds=2.25,
+        vms=("db", "web"),
+        steps=(
+            ReportStep(name="pin_checkpoint", started_ns=START_NS, completed_ns=START_NS + SECOND // 4),
+            ReportStep(
+                name="tell_peer", started_ns=START_NS + SECOND, completed_ns=START_NS + 2 * SECOND, error="no <answer>"
+            ),
+            ReportStep(name="start_vms", started_ns=START_NS + 2 * SECOND),
+        ),
+    )
+
+
 @dataclass
 class MadeUpSite:
     """Services in memory."""
@@ -81,6 +128,11 @@ class MadeUpSite:
     known_tasks: dict[str, TaskView] = field(default_factory=dict)
     busy: bool = False
     broken: bool = False
+    standing: dict[str, Any] = field(default_factory=dict)
+    """What is so of its VPG besides: members of VpgView."""
+
+    def _vpg(self) -> VpgView:
+        return _vpg().model_copy(update=self.standing)
 
     def _order(self, kind: str, who: str, **arguments: Any) -> str:
         if self.busy:
@@ -140,15 +192,15 @@ class MadeUpSite:
 
     async def list_vpgs(self) -> list[VpgView]:
         """One."""
-        return [_vpg()]
+        return [self._vpg()]
 
     async def get_vpg(self, vpg_id: str) -> VpgView | None:
         """That one."""
-        return _vpg() if vpg_id == VPG else None
+        return self._vpg() if vpg_id == VPG else None
 
     async def protected_vms(self) -> list[ProtectedVmView]:
         """Its VMs."""
-        return [ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=_vpg()) for vm in _vpg().vms]
+        return [ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=self._vpg()) for vm in _vpg().vms]
 
     async def checkpoints(
         self,
@@ -192,6 +244,39 @@ class MadeUpSite:
     ) -> str:
         """Noted."""
         return self._order("StopFailOverTest", who, success=success, summary=summary, test_task=test_task)
+
+    async def failover(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
+        """Noted."""
+        return self._order("FailOver", who, **arguments)
+
+    async def failover_commit(self, vpg_id: str, *, reverse_protection: bool, who: str) -> str:
+        """Noted."""
+        return self._order("FailoverCommit", who, reverse_protection=reverse_protection)
+
+    async def failover_rollback(self, vpg_id: str, who: str) -> str:
+        """Noted."""
+        return self._order("FailoverRollback", who)
+
+    async def move(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
+        """Noted."""
+        return self._order("Move", who, **arguments)
+
+    async def move_commit(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
+        """Noted."""
+        return self._order("MoveCommit", who, **arguments)
+
+    async def move_rollback(self, vpg_id: str, who: str) -> str:
+        """Noted."""
+        return self._order("MoveRollback", who)
+
+    async def protect_back(self, vpg_id: str, who: str) -> str:
+        """Noted."""
+        return self._order("ProtectBack", who)
+
+    async def report(self, task_id: str) -> ReportView | None:
+        """A failover's, of any task that was ordered; one step has failed, one runs."""
+        task = self.known_tasks.get(task_id)
+        return None if task is None else made_up_report(task)
 
     async def tasks(self, which: TaskFilter) -> list[TaskView]:
         """Those that were ordered."""

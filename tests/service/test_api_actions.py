@@ -189,7 +189,7 @@ def test_delete_takes_a_body(api: Running) -> None:
     assert given == [{"force": False, "keep": False}, {"force": True, "keep": True}]
 
 
-@pytest.mark.parametrize("action", ["Checkpoints", "FailoverTest", "FailoverTestStop", "move", "CloneStart"])
+@pytest.mark.parametrize("action", ["Checkpoints", "FailoverTest", "move", "FailoverCommit", "CloneStart"])
 def test_g7_an_unknown_vpg_is_not_found(api: Running, action: str) -> None:
     """404, whatever the body."""
     assert api.http.post(f"/v1/vpgs/{SOUTH}/{action}", content=b"{").status_code == 404
@@ -204,7 +204,7 @@ def test_g8_a_busy_vpg_refuses(api: Running) -> None:
     assert "busy with Move" in api.http.post(TEST, headers={"Accept": "text/xml"}).text
 
 
-@pytest.mark.parametrize("action", ["Failover", "failovercommit", "MoveRollBack", "Clonestart", "pause", "forcesync"])
+@pytest.mark.parametrize("action", ["CLONEABORT", "Clonestart", "pause", "resume", "forcesync"])
 def test_what_is_not_offered_yet_says_so(api: Running, action: str) -> None:
     """501, naming it; nothing looks as if it had been done."""
     reply = api.http.post(f"/v1/vpgs/{VPG}/{action}")

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from farshore.api.any_case import AnyCase
 from farshore.api.last_resort import LastResort
 from farshore.api.routes import (
+    recovery_actions,
+    reports,
     sign_in,
     sites,
     tasks,
@@ -48,6 +50,8 @@ ROUTERS = (
     vms.router,
     vpgs.router,
     vpg_actions.router,
+    recovery_actions.router,
+    reports.router,
     vpg_settings_parts.router,
     vpg_settings.router,
 )

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.views import (
     Account,
     CheckpointView,
     LocalSiteView,
     PeerSiteView,
     ProtectedVmView,
+    ReportView,
     SiteResourcesView,
     SiteVmView,
     TaskFilter,
@@ -97,6 +99,64 @@ class Services(Protocol):
         self, vpg_id: str, *, success: bool, summary: str | None, test_task: str | None, who: str
     ) -> str:
         """Stop the VPG's tests (or the one begun by `test_task`); the task's identifier. NotFound, Conflict."""
+
+    async def failover(
+        self,
+        vpg_id: str,
+        *,
+        checkpoint_id: str | None,
+        commit_policy: CommitPolicy,
+        wait_seconds: int | None,
+        shutdown_policy: ShutdownPolicy,
+        reverse_protection: bool,
+        vm_ids: list[str] | None,
+        who: str,
+    ) -> str:
+        """Recover at a checkpoint (None: the latest) some VMs (None: all), up to Before Commit; the task's identifier.
+
+        `wait_seconds`: how long Before Commit lasts before the policy is carried out; None: the site's setting.
+        NotFound for the VPG, BadInput for checkpoint and VMs, Conflict, Unavailable.
+        """
+
+    async def failover_commit(self, vpg_id: str, *, reverse_protection: bool, who: str) -> str:
+        """Make the recovered VMs the VPG's own; the task's identifier. NotFound, Conflict (not in Before Commit)."""
+
+    async def failover_rollback(self, vpg_id: str, who: str) -> str:
+        """Undo the failover in Before Commit; the task's identifier. NotFound, Conflict."""
+
+    async def move(
+        self,
+        vpg_id: str,
+        *,
+        commit_policy: CommitPolicy | None,
+        wait_seconds: int | None,
+        force_shutdown: bool,
+        reverse_protection: bool,
+        keep_source_vms: bool,
+        continue_on_script_failure: bool,
+        who: str,
+    ) -> str:
+        """Shut the VMs down and recover them with their last writes, up to Before Commit; the task's identifier.
+
+        `commit_policy` and `wait_seconds`: None is the site's setting. NotFound, Conflict (in a sync too), Unavailable.
+        """
+
+    async def move_commit(
+        self, vpg_id: str, *, reverse_protection: bool | None, keep_source_vms: bool | None, who: str
+    ) -> str:
+        """Commit the move; the task's identifier. None: as the move said. NotFound, Conflict (not in Before Commit)."""
+
+    async def move_rollback(self, vpg_id: str, who: str) -> str:
+        """Undo the move in Before Commit; the task's identifier. NotFound, Conflict."""
+
+    async def protect_back(self, vpg_id: str, who: str) -> str:
+        """Protect a VPG that needs configuration back to where it came from; the task's identifier.
+
+        NotFound, Conflict (it needs none).
+        """
+
+    async def report(self, task_id: str) -> ReportView | None:
+        """What the operation of a task did, step by step; None: there is no such task."""
 
     async def tasks(self, which: TaskFilter) -> list[TaskView]:
         """Tasks that the filter lets through, newest first."""

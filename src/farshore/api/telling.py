@@ -16,13 +16,26 @@ from farshore.api.wire.vpgs import (
     HistoryStatusApi,
     JournalHealthStatusApi,
     RecoveredVmApi,
+    RunningRecoveryApi,
+    SyncApi,
     VmApi,
     VmVolumeApi,
     VpgActiveProcessesApi,
     VpgApi,
+    WayHomeApi,
 )
 from farshore.model.resources import resource_id
-from farshore.model.views import CheckpointView, ProtectedVmView, TaskView, TestView, VpgView
+from farshore.model.views import (
+    CheckpointView,
+    ProtectedVmView,
+    RecoveredVmView,
+    RecoveryView,
+    SyncView,
+    TaskView,
+    TestView,
+    VpgView,
+    WayHomeView,
+)
 
 MIB = 1 << 20
 
@@ -51,17 +64,53 @@ def _tell_or_none(view: CheckpointView | None) -> CheckpointApi | None:
     return None if view is None else tell_checkpoint(view)
 
 
-def _tell_test(view: TestView) -> FailOverTestApi:
-    vms = [
+def _tell_recovered(vms: Sequence[RecoveredVmView]) -> list[RecoveredVmApi]:
+    return [
         RecoveredVmApi(vm_identifier=vm.vm_id, vm_name=vm.vm_name, power_state=vm.power, serial_log=vm.serial_log)
-        for vm in view.vms
+        for vm in vms
     ]
+
+
+def _tell_recovery(view: RecoveryView | None) -> RunningRecoveryApi | None:
+    if view is None:
+        return None
+    return RunningRecoveryApi(
+        kind=view.kind,
+        stage=view.stage,
+        task_identifier=view.task_id,
+        checkpoint_identifier=view.checkpoint_id or None,
+        commit_policy=view.commit_policy,
+        seconds_left=view.seconds_left,
+        is_reverse_protection=view.reverse_protection,
+        vms=_tell_recovered(view.vms),
+    )
+
+
+def _tell_way_home(view: WayHomeView | None) -> WayHomeApi | None:
+    return None if view is None else WayHomeApi(is_asked=view.asked, is_exact=view.exact, has_begun=view.began)
+
+
+def _tell_sync(view: SyncView | None) -> SyncApi | None:
+    if view is None:
+        return None
+    return SyncApi(
+        kind=view.kind,
+        is_running=view.running,
+        done_in_bytes=view.done_bytes,
+        total_in_bytes=view.total_bytes,
+        read_in_bytes=view.read_bytes,
+        hashes_in_bytes=view.hash_bytes,
+        sent_in_bytes=view.sent_bytes,
+    )
+
+
+def _tell_test(view: TestView) -> FailOverTestApi:
     return FailOverTestApi(
         stage=view.state,
         task_identifier=view.task_id,
         checkpoint_identifier=view.checkpoint_id,
         started=moment(view.started_ns),
-        vms=vms,
+        vms=_tell_recovered(view.vms),
     )
 
 
@@ -98,7 +147,9 @@ def tell_vpg(request: Request, view: VpgView) -> VpgApi:
         last_test=moment_or_none(view.last_test_ns),
         progress_percentage=view.progress_percentage,
         active_processes_api=VpgActiveProcessesApi(
-            running_fail_over_test_api=tests[0] if tests else None, running_fail_over_tests=tests
+            running_fail_over_test_api=tests[0] if tests else None,
+            running_fail_over_tests=tests,
+            running_recovery=_tell_recovery(view.recovery),
         ),
         history_status_api=HistoryStatusApi(
             actual_history_in_minutes=minutes,
@@ -112,6 +163,8 @@ def tell_vpg(request: Request, view: VpgView) -> VpgApi:
         checkpoint_interval_in_seconds=view.settings.checkpoint_interval_seconds,
         has_checkpoint=view.latest_checkpoint is not None,
         latest_checkpoint=_tell_or_none(view.latest_checkpoint),
+        way_home=_tell_way_home(view.way_home),
+        sync=_tell_sync(view.sync),
     )
 
 

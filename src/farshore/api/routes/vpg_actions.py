@@ -24,13 +24,7 @@ router = APIRouter(prefix="/v1/vpgs", dependencies=SIGNED_IN)
 NOT_YET = (
     "CloneStart",
     "CloneAbort",
-    "Failover",
-    "FailoverCommit",
-    "FailoverRollback",
     "forcesync",
-    "move",
-    "moveCommit",
-    "moveRollback",
     "pause",
     "resume",
 )

@@ -7,7 +7,12 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from farshore.api.wire.model import Wire
-from farshore.api.wire.scalars import Boolean, CheckpointId, VmNames, WholeNumber
+from farshore.api.wire.scalars import Boolean, CheckpointId, Choice, VmNames, WholeNumber
+from farshore.model.policies import CommitPolicy, ShutdownPolicy
+
+SECONDS_MAX = 2147483647
+Seconds = Annotated[WholeNumber, Field(ge=0, le=SECONDS_MAX)]
+"""A wait in whole seconds, as long as the page allows."""
 
 
 def _not_blank(text: str) -> str:
@@ -38,6 +43,44 @@ class StopFailoverTestDataApi(Wire):
     failover_test_success: Boolean = True
     failover_test_summary: Annotated[str, Field(max_length=4000)] | None = None
     task_identifier: str | None = None
+
+
+class FailoverDataApi(Wire):
+    """Start a failover. The wait is, despite its name, the one in Before Commit; null: the site's setting."""
+
+    checkpoint_identifier: CheckpointId | None = None
+    commit_policy: Annotated[CommitPolicy, Choice(CommitPolicy)] = CommitPolicy.Rollback
+    time_to_wait_before_shutdown_in_sec: Seconds | None = None
+    shutdown_policy: Annotated[ShutdownPolicy, Choice(ShutdownPolicy)] = ShutdownPolicy.None_
+    is_reverse_protection: Boolean = False
+    vm_identifiers: VmNames | None = None
+
+    also: ClassVar[dict[str, tuple[str, ...]]] = {"checkpoint_identifier": ("checkpointId",)}
+    deprecated: ClassVar[frozenset[str]] = frozenset({"checkpointid"})
+
+
+class FailoverCommitDataApi(Wire):
+    """Commit a failover; the default is the page's, whatever the failover said."""
+
+    is_reverse_protection: Boolean = False
+
+
+class MoveVpgDataApi(Wire):
+    """Start a move. Policy and its time: null is the site's setting."""
+
+    commit_policy: Annotated[CommitPolicy, Choice(CommitPolicy)] | None = None
+    commit_policy_timeout: Seconds | None = None
+    force_shutdown: Boolean = False
+    reverse_protection: Boolean = True
+    keep_source_vms: Boolean = False
+    continue_on_pre_script_failure: Boolean = False
+
+
+class MoveCommitVpgDataApi(Wire):
+    """Commit a move; null: as the move said."""
+
+    reverse_protection: Boolean | None = None
+    keep_source_vms: Boolean | None = None
 
 
 class VpgDeleteDataApi(Wire):

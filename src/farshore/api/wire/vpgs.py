@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.model import Wire
+from farshore.model.policies import CommitPolicy
 from farshore.model.site_kinds import EntityKind
 from farshore.model.vpg import Priority
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
@@ -45,7 +46,7 @@ class JournalHealthStatusApi(Wire):
 
 
 class RecoveredVmApi(Wire):
-    """A VM of a running test (our own)."""
+    """A VM of a running test, failover or move (our own)."""
 
     vm_identifier: str
     vm_name: str
@@ -63,11 +64,51 @@ class FailOverTestApi(Wire):
     vms: list[RecoveredVmApi]
 
 
+class RunningRecoveryApi(Wire):
+    """A failover or move that is neither committed nor rolled back (our own)."""
+
+    kind: str
+    """failover or move."""
+    stage: str
+    """recovering, before_commit, committing or rolling_back."""
+    task_identifier: str
+    checkpoint_identifier: str | None
+    commit_policy: CommitPolicy
+    seconds_left: int | None
+    """Until the policy is carried out by itself; null: it never is, or not yet counted."""
+    is_reverse_protection: bool
+    vms: list[RecoveredVmApi]
+
+
 class VpgActiveProcessesApi(Wire):
-    """What runs; null: no test does. Our own: `RunningFailOverTests`, all of them."""
+    """What runs; null: it does not. Our own: `RunningFailOverTests`, all of them, and `RunningRecovery`."""
 
     running_fail_over_test_api: FailOverTestApi | None
     running_fail_over_tests: list[FailOverTestApi]
+    running_recovery: RunningRecoveryApi | None
+
+
+class WayHomeApi(Wire):
+    """A VPG that was committed at the other site and is not protected back yet (our own)."""
+
+    is_asked: bool
+    """It begins by itself; else the VPG needs configuration."""
+    is_exact: bool
+    """The old disks are what was recovered, so only what was written since is sent."""
+    has_begun: bool
+
+
+class SyncApi(Wire):
+    """The sync that runs, or what the last one came to (our own)."""
+
+    kind: str
+    """initial, delta or bitmap."""
+    is_running: bool
+    done_in_bytes: int
+    total_in_bytes: int
+    read_in_bytes: int
+    hashes_in_bytes: int
+    sent_in_bytes: int
 
 
 class VpgEntitiesApi(Wire):
@@ -118,6 +159,8 @@ class VpgApi(Wire):
     """Our own, as those that follow."""
     has_checkpoint: bool
     latest_checkpoint: CheckpointApi | None
+    way_home: WayHomeApi | None
+    sync: SyncApi | None
 
 
 class VmJournalLimitApi(Wire):

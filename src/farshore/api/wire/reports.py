@@ -1,0 +1,71 @@
+"""Recovery reports as clients read them; members of our own stand at the end of each model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
+from farshore.api.wire.model import Wire
+from farshore.api.wire.vpgs import CheckpointApi
+
+
+class RecoveryReportsGeneralApi(Wire):
+    """The operation as a whole."""
+
+    vpg_name: str
+    recovery_type: str
+    start_time: str
+    end_time: str | None
+    point_in_time: str | None
+    rto_in_seconds: str | None
+    status: str
+    initiated_by: str
+    notes: str
+    rpo_in_seconds: str | None
+    """Our own: age of the checkpoint when the operation was ordered."""
+    reason: str
+    """Our own: why it failed."""
+    checkpoint: CheckpointApi | None
+    """Our own: what was recovered to."""
+
+    @model_serializer(mode="wrap")
+    def _without_end(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """While the operation runs `EndTime` is left out: a null breaks a client that sorts by it."""
+        data: dict[str, Any] = write(self)
+        if self.end_time is None:
+            data.pop("EndTime", None)
+            data.pop("end_time", None)
+        return data
+
+
+class RecoverySettingsVmApi(Wire):
+    """A VM of the operation."""
+
+    vm_name: str
+
+
+class RecoverySettingsStepApi(Wire):
+    """A step. `ExecutionTime` is in seconds; our own: `Reason`, why it failed."""
+
+    description: str
+    result: str
+    start_time: str
+    end_time: str | None
+    execution_time: str | None
+    reason: str
+
+
+class RecoverySettingsReportApi(Wire):
+    """What it was about and what it did."""
+
+    vms: list[RecoverySettingsVmApi]
+    steps: list[RecoverySettingsStepApi]
+
+
+class RecoveryReportApi(Wire):
+    """One report; its identifier is that of the task."""
+
+    recovery_operation_identifier: str
+    general: RecoveryReportsGeneralApi
+    recovery_settings: RecoverySettingsReportApi
