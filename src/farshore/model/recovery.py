@@ -52,6 +52,8 @@ class Recovery(_Record):
     exact: bool = False
     """The checkpoint was cut after the VMs had halted: the old disks are exactly what was recovered."""
     vms: tuple[RecoveredVm, ...] = ()
+    also_halted: str = ""
+    """Operation of a move that this failover superseded: a rollback lets run again what that one had halted, too."""
     began_ns: int = 0
     before_commit_ns: int | None = None
 
@@ -72,6 +74,8 @@ class WayHome(_Record):
     """Reverse protection was asked for, so it begins by itself; else the VPG needs configuration."""
     exact: bool
     """The old disks are exactly what was recovered, so the recovered VMs' bitmaps are the whole difference."""
+    source_vm_ids: dict[str, str] = {}
+    """By recovered VM the old one at the other site."""
     seeds: tuple[Seed, ...] = ()
     instances: dict[str, str] = {}
     """By VM the process whose bitmaps have counted since before the promotion."""

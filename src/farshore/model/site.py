@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farshore.errors import BadInput, NotFound
 from farshore.model.files import write_durably
+from farshore.model.policies import CommitPolicy
 
 API_PORT_DEFAULT = 9669
 PEER_PORT_DEFAULT = 9670
@@ -31,6 +32,13 @@ class SiteSettings(BaseModel):
     task_dialect: str = Field(default="auto", pattern="^(auto|object|string)$")
     accelerator: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
     """What recovered and embedded VMs run on; auto: KVM where a probe showed that it works."""
+    commit_seconds: int = Field(default=3600, ge=0, le=2147483647)
+    """How long Before Commit lasts before the policy is carried out, where the order does not say it."""
+    shutdown_seconds: float = Field(default=300.0, ge=0.1)
+    """How long VMs may take to shut down before a failover or move."""
+    overdue_seconds: float = Field(default=300.0, ge=0.0)
+    """How long a policy waits, after an alert, whose time ran out while no manager was alive."""
+    default_move_commit_policy: CommitPolicy = CommitPolicy.None_
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from farshore.model.recovery import RecoveryKind, RecoveryStage
+
 
 class VpgStatus(IntEnum):
     """Whether a VPG keeps its promises."""
@@ -72,11 +74,29 @@ _SYNC = {
 }
 
 
+_FAILOVER: dict[RecoveryStage, VpgSubStatus] = {
+    "before_commit": VpgSubStatus.FailingOverBeforeCommit,
+    "committing": VpgSubStatus.FailingOverCommitting,
+    "rolling_back": VpgSubStatus.FailingOverRollingBack,
+}
+_MOVE: dict[RecoveryStage, VpgSubStatus] = {
+    "before_commit": VpgSubStatus.MovingBeforeCommit,
+    "committing": VpgSubStatus.MovingCommitting,
+    "rolling_back": VpgSubStatus.MovingRollingBack,
+}
+
+
 @dataclass(frozen=True)
 class VpgFacts:
     """What is known of a VPG when its state is asked for. Ages in seconds; None: there is no checkpoint."""
 
     has_vms: bool = True
+    recovery: tuple[RecoveryKind, RecoveryStage] | None = None
+    """The failover or move that is under way."""
+    promoting: bool = False
+    """Of a commit: what the recovered VMs need is being written into their disks."""
+    way_home: Literal["needed", "asked", "began"] | None = None
+    """It runs at what was its recovery site. Protecting back: needs configuration, begins by itself, or has begun."""
     creating: bool = False
     deleting: bool = False
     connected: bool = True
@@ -99,6 +119,10 @@ def judge(facts: VpgFacts) -> tuple[VpgStatus, VpgSubStatus]:
 def _status(facts: VpgFacts) -> VpgStatus:
     if facts.deleting:
         return VpgStatus.Deleting
+    if facts.recovery is not None:
+        return VpgStatus.FailingOver if facts.recovery[0] == "failover" else VpgStatus.Moving
+    if facts.way_home is not None:
+        return VpgStatus.NotMeetingSLA  # whatever checkpoints are there, they are of before the failover
     age = facts.newest_checkpoint_age_seconds
     if facts.creating or not facts.has_vms or (age is None and facts.syncing == "initial"):
         return VpgStatus.Initializing
@@ -113,6 +137,10 @@ def _status(facts: VpgFacts) -> VpgStatus:
 def _substatus(facts: VpgFacts) -> VpgSubStatus:
     lines = (
         (facts.deleting, VpgSubStatus.Deleting),
+        (facts.recovery is not None, _of_recovery(facts)),
+        (facts.way_home == "needed", VpgSubStatus.NeedsConfiguration),
+        (facts.way_home == "asked" and not facts.connected, VpgSubStatus.DisconnectedFromPeer),
+        (facts.way_home == "asked", VpgSubStatus.Sync),
         (facts.creating, VpgSubStatus.Creating),
         (not facts.has_vms, VpgSubStatus.EmptyProtectionGroup),
         (facts.damaged, VpgSubStatus.RecoveryStorageError),
@@ -126,3 +154,12 @@ def _substatus(facts: VpgFacts) -> VpgSubStatus:
         (facts.interrupted, VpgSubStatus.VmNotProtectedError),
     )
     return next((substatus for fits, substatus in lines if fits), VpgSubStatus.None_)
+
+
+def _of_recovery(facts: VpgFacts) -> VpgSubStatus:
+    if facts.recovery is None:
+        return VpgSubStatus.None_
+    kind, stage = facts.recovery
+    if stage == "committing" and facts.promoting:
+        return VpgSubStatus.Promoting
+    return (_FAILOVER if kind == "failover" else _MOVE).get(stage, VpgSubStatus.None_)

@@ -12,6 +12,8 @@ from farshore.model.vpg import Vpg
 from farshore.site.accounts import Accounts
 from farshore.site.alerts import Alerts
 from farshore.site.appliances import Appliance, Appliances
+from farshore.site.deadlines import Deadlines
+from farshore.site.debts import Debts
 from farshore.site.failover_tests import FailoverTests
 from farshore.site.pairing import Pairing
 from farshore.site.peer_client import PeerClient
@@ -36,6 +38,8 @@ class Site:
     peers: Peers
     tasks: Tasks
     tests: FailoverTests
+    deadlines: Deadlines
+    debts: Debts
     vpgs: Vpgs
     client: PeerClient
     appliances: Appliances
@@ -98,6 +102,8 @@ def open_site(folder: Path, appliance: Appliance) -> Site:
         peers=peers,
         tasks=Tasks(database),
         tests=FailoverTests(database),
+        deadlines=Deadlines(database),
+        debts=Debts(database),
         vpgs=Vpgs(database),
         client=client,
         appliances=Appliances(config.site_id, appliance, client),

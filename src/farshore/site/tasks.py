@@ -63,8 +63,12 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, task: TaskRow, also: Callable[[sa.Connection], None] | None = None) -> bool:
+    def begin(
+        self, task: TaskRow, also: Callable[[sa.Connection], None] | None = None, *, supersedes: str | None = None
+    ) -> bool:
         """Make the order durable, with what `also` writes, in one transaction; False when that identifier is known.
+
+        `supersedes` is a task that ends as Stopped in its favour, if it has not ended by itself.
 
         Raises Conflict naming the running operation when the VPG has a changing one already and this is another.
         """
@@ -73,6 +77,9 @@ class Tasks:
             with self._database.transaction() as connection:
                 if connection.execute(sa.select(table.c.id).where(table.c.id == task.id)).first():
                     return False
+                if supersedes is not None:
+                    reason = f"Superseded by {task.type} (task {task.id}), which {task.who or 'somebody'} asked for."
+                    self._end(connection, supersedes, TaskState.Stopped, reason)
                 connection.execute(table.insert().values(**values))
                 if also is not None:
                     also(connection)
@@ -133,6 +140,13 @@ class Tasks:
         """It ended badly, for that reason."""
         reason = reason[:REASON_CHARACTERS_MAX]
         self._update(task_id, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
+
+    @staticmethod
+    def _end(connection: sa.Connection, task_id: str, state: TaskState, reason: str) -> None:
+        values = {"state": int(state), "reason": reason[:REASON_CHARACTERS_MAX], "completed_ns": now_ns()}
+        connection.execute(
+            table.update().where(table.c.id == task_id, table.c.state.in_(LIVE_TASK_STATES)).values(values)
+        )
 
     def copy_end(self, told: TaskRow) -> None:
         """Take over what the site that carries it out said of a task that this site passed on."""

@@ -109,6 +109,14 @@ class Vpgs:
             raise Conflict(f"There is a VPG named {row.vpg.name} already.", "Choose another name.") from error
         return True
 
+    def replace(self, connection: sa.Connection, old: VpgRow, new: VpgRow) -> None:
+        """Within a transaction put `new` in the place of `old`. Raises Conflict when `old` is not there any more."""
+        found = connection.execute(sa.select(table).where(table.c.id == old.vpg.id)).first()
+        if found is None or _row(found).rank != old.rank:
+            raise Conflict(f"The VPG {old.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
+        connection.execute(table.delete().where(table.c.id == old.vpg.id))
+        connection.execute(table.insert().values(**_values(new)))
+
     def remove(self, vpg_id: str) -> None:
         """Forget it; not there is fine."""
         with self._database.transaction() as connection:

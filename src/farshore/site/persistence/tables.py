@@ -129,6 +129,26 @@ pairing_token = sa.Table(
     sa.Column("used_by", sa.Text),  # fingerprint of the caller's CA
 )
 
+before_commit = sa.Table(
+    "before_commit",
+    metadata,
+    sa.Column("vpg_id", sa.Text, primary_key=True),
+    sa.Column("seconds_left", sa.Float, nullable=False),  # counted down by the monotonic clock
+    sa.Column("saved_ns", sa.BigInteger, nullable=False),
+    sa.Column("told", sa.Integer, nullable=False),  # 1: alerted at half-time, 2: shortly before the end
+)
+
+debt = sa.Table(
+    "debt",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),  # what it is for: owed once
+    sa.Column("vpg_id", sa.Text, nullable=False),
+    sa.Column("site_id", sa.Text, nullable=False),  # whose appliance is to be called when it answers
+    sa.Column("call", sa.Text, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+)
+
 setting = sa.Table(
     "setting",
     metadata,
