@@ -4,6 +4,8 @@ import asyncio
 import os
 import random
 import signal
+import subprocess
+import tempfile
 import threading
 import uuid
 from pathlib import Path
@@ -196,6 +198,38 @@ class RecoveryLab(StorageLab):
             return bool(self.call(site, "call", "ping"))
         except Exception as error:
             raise AssertionError(str(error)) from error
+
+
+class SmallStore(RecoveryLab):
+    """A lab on a small file system of its own, which can be filled. Needs root."""
+
+    def __init__(self, size_bytes, **more):
+        self.mounted = Path(tempfile.mkdtemp(prefix="fss", dir="/tmp"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", self.mounted], check=True)
+        try:
+            super().__init__(**more, folder=self.mounted / "store")
+        except BaseException:
+            self._unmount()
+            raise
+
+    def fill(self, leave_bytes):
+        """Let only so much be free."""
+        statistics = os.statvfs(self.mounted)
+        with (self.mounted / "ballast").open("wb") as file:
+            file.write(bytes(max(0, statistics.f_bavail * statistics.f_frsize - leave_bytes)))
+
+    def empty(self):
+        """Give the room back."""
+        (self.mounted / "ballast").unlink(missing_ok=True)
+
+    def close(self):
+        self.empty()
+        super().close()
+        self._unmount()
+
+    def _unmount(self):
+        subprocess.run(["umount", self.mounted], check=True)
+        self.mounted.rmdir()
 
 
 class Recovered:

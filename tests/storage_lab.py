@@ -107,8 +107,8 @@ class Chain(threading.Thread):
 class StorageLab:
     """`farshore lab up --guest storage` with a chain on its disks. Use as a context manager."""
 
-    def __init__(self, vms=2, disks=2, size="32M", interval=1, pace_seconds=0.002):
-        self.folder = Path(tempfile.mkdtemp(prefix="fsl", dir="/tmp"))
+    def __init__(self, vms=2, disks=2, size="32M", interval=1, pace_seconds=0.002, folder=None):
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="fsl", dir="/tmp"))
         self.pace_seconds = pace_seconds
         self.chain = None
         self.interval = interval

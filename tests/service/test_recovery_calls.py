@@ -12,7 +12,7 @@ from farshore.cli.processes import site_processes
 from farshore.errors import Conflict, FarshoreError, NotFound
 from farshore.hypervisor.driver import StartRequest
 from farshore.nbd.client import NbdClient, NbdFault
-from tests.recovery_lab import Recovered, RecoveryLab, Reference, first_difference
+from tests.recovery_lab import Recovered, RecoveryLab, Reference, SmallStore, first_difference
 from tests.storage_lab import until
 
 pytestmark = pytest.mark.timeout(240)
@@ -252,3 +252,28 @@ def test_a_promotion_of_what_is_not_there_is_refused(lab):
     lab.call("south", "remove_recovered_vms", operation)
     lab.call("south", "close_views", operation)
     assert not list((lab.folder_of("south") / "appliance").glob("*/" + operation + ".json"))
+
+
+@pytest.mark.root(reason="mounts a small file system for a lab")
+def test_a_promotion_into_a_full_store_fails_in_words_and_goes_on_when_there_is_room():
+    """The VM keeps what it wrote and writes on; asked again once there is room, the promotion comes to its end."""
+    with SmallStore(300 << 20, vms=1, disks=1, size="64M") as lab:
+        lab.begin()
+        until(lab.checkpoints, 60, "a first checkpoint")
+        lab.chain.end()
+        vpg_id, operation = lab.vpg_id, uuid.uuid4().hex
+        recovered = lab.recover(vpg_id, operation)
+        writer = Reference(recovered.disks)
+        (name,) = recovered.disks
+        writer.fill(name, 48 << 20)
+        lab.fill(leave_bytes=12 << 20)
+        recovered.promote()
+        failed = until(lambda: recovered.status()["state"] == "failed" and recovered.status(), 60, "it fails")
+        assert "space" in failed["reason"].lower(), failed
+        writer.fill(name, 48 << 20)  # where its scratch has room already
+        writer.check(recovered.read)
+        lab.empty()
+        recovered.promote()
+        recovered.await_promoted()
+        writer.end()
+        check_it_lives_alone(lab, recovered, writer)

@@ -9,6 +9,8 @@ plain files. Each step may be done again, so that a watcher which was killed at 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from farshore.appliance.view_keeper import ViewKeeper
 from farshore.appliance.vm_doors import VmDoors
 from farshore.errors import FarshoreError, Fault, NotFound, Unavailable
 from farshore.hypervisor.driver import VmGone
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0
@@ -42,6 +46,8 @@ class Promotion:
         self._journal = journal
         self._views = views
         self._doors = doors
+        self.waits_for = ""
+        """What holds it up at the moment, in words."""
         self._taken_out = (0, 0)
         self._committing: tuple[int, int] = (0, 0)
 
@@ -65,8 +71,10 @@ class Promotion:
                     self.record.save()
             self.record.state, self.record.reason = "done", ""
         except (FarshoreError, OSError) as error:
+            log.warning("the promotion of operation %s failed: %s", self.record.operation, error)
             self.record.state, self.record.reason = "failed", str(error)
-        self.record.save()
+        with contextlib.suppress(OSError):  # a full store: it is told all the same, and a restart goes on with it
+            self.record.save()
 
     async def _take_out(self) -> None:
         """Have the journal write the checkpoint into the base images and let them go."""
@@ -79,9 +87,11 @@ class Promotion:
             "volumes": sorted(disk.number for disk in self.record.disks()),
             "folder": str(self.folder),
         }
+        await self._patiently(lambda: self._journal_call("take_out", **order))
         while True:
-            status = await self._patiently(lambda: self._ask_out(order))
+            status = await self._patiently(lambda: self._take_out_status(order))
             self._taken_out = (int(status["done_bytes"]), int(status["total_bytes"]))
+            self.waits_for = str(status["reason"])
             if status["state"] == "failed":
                 raise Fault(f"The checkpoint could not be written into the replica: {status['reason']}", "")
             if status["state"] == "done":
@@ -91,15 +101,18 @@ class Promotion:
             disk.path = str(status["paths"][str(disk.number)])
         self.record.save()
 
-    async def _ask_out(self, order: dict[str, Any]) -> dict[str, Any]:
-        """How far it is; ordered when the journal does not know of it (it was started again meanwhile)."""
-        journal = self._journal(self.record.vpg_id)
+    async def _take_out_status(self, order: dict[str, Any]) -> dict[str, Any]:
+        """How far it is; ordered again when the journal's carrier died before it had written the order down."""
+        operation = {"operation": self.record.operation}
         try:
-            status: dict[str, Any] = await journal.call("take_out_status", operation=self.record.operation)
+            status: dict[str, Any] = await self._journal_call("take_out_status", **operation)
         except NotFound:
-            await journal.call("take_out", **order)
-            status = await journal.call("take_out_status", operation=self.record.operation)
+            await self._journal_call("take_out", **order)
+            status = await self._journal_call("take_out_status", **operation)
         return status
+
+    async def _journal_call(self, call: str, **args: Any) -> Any:
+        return await self._journal(self.record.vpg_id).call(call, **args)
 
     async def _promote(self, vm_id: str, vm: PromotedVm, disk_id: str, disk: PromotedDisk) -> None:
         self._committing = (0, 0)

@@ -99,7 +99,7 @@ class Promotions:
         done, total = promotion.progress() if promotion is not None else (0, 0)
         return {
             "state": "done" if record.state == "adopted" else record.state,
-            "reason": record.reason,
+            "reason": record.reason or (promotion.waits_for if promotion is not None else ""),
             "done_bytes": done,
             "total_bytes": total,
             "vms": {
@@ -160,10 +160,15 @@ class Promotions:
         return PromotionRecord(self._path(operation), operation, vpg_id, checkpoint_id, vms)
 
     def _go_on(self, record: PromotionRecord) -> None:
-        folder = self.site_folder / "disks" / record.operation
-        promotion = Promotion(record, self._journal, self._views, self._doors, folder)
+        promotion = Promotion(record, self._journal, self._views, self._doors, self._disks() / record.operation)
         self._promotions[record.operation] = promotion
         self._tasks[record.operation] = asyncio.get_running_loop().create_task(promotion.run())
+
+    def _disks(self) -> Path:
+        """Where the plain files get their names: on the store of the journals, since no disk is copied."""
+        journals = self.site_folder / "journal"
+        elsewhere = journals.is_dir() and journals.stat().st_dev != self.site_folder.stat().st_dev
+        return (journals if elsewhere else self.site_folder) / "disks"
 
     def _record(self, operation: str) -> PromotionRecord | None:
         promotion = self._promotions.get(operation)
