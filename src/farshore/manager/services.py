@@ -80,6 +80,9 @@ class ManagerServices:
             host=config.host,
             version=__version__,
             utc_offset_minutes=minutes,
+            commit_seconds=config.settings.commit_seconds,
+            shutdown_seconds=config.settings.shutdown_seconds,
+            move_commit_policy=config.settings.default_move_commit_policy,
         )
 
     async def peer_sites(self) -> list[PeerSiteView]:

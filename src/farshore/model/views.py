@@ -38,6 +38,10 @@ class LocalSiteView(_View):
     version: str
     location: str = ""
     utc_offset_minutes: int = 0
+    commit_seconds: int = 3600
+    shutdown_seconds: float = 300.0
+    move_commit_policy: CommitPolicy = CommitPolicy.None_
+    """What holds for a failover or move that does not say it."""
 
 
 class PeerSiteView(_View):

@@ -39,6 +39,9 @@ async def local_site(request: Request, site: Site) -> Response:
         ip_address=view.host,
         location=view.location,
         utc_offset_in_minutes=view.utc_offset_minutes,
+        commit_seconds=view.commit_seconds,
+        shutdown_seconds=view.shutdown_seconds,
+        move_commit_policy=view.move_commit_policy,
         link=ResourceLink(href=link(request, "/v1/localsite"), identifier=view.site_id, type="LocalSiteApi"),
     )
     return reply(request, told)

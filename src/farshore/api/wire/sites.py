@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.model import Wire
+from farshore.model.policies import CommitPolicy
 from farshore.model.site_kinds import PairingStatus
 
 
 class LocalSiteApi(Wire):
-    """This site. `Version` is the level of the API that is spoken, `DisplayVersion` the program's own."""
+    """This site. `Version` is the level of the API that is spoken, `DisplayVersion` the program's own.
+
+    The three before the link are our own: what holds for a failover or move that does not say it.
+    """
 
     site_identifier: str
     site_name: str
@@ -26,6 +30,9 @@ class LocalSiteApi(Wire):
     is_login_banner_enabled: bool = False
     login_banner: str = ""
     bandwidth_throttling: float = -1.0
+    commit_seconds: int
+    shutdown_seconds: float
+    move_commit_policy: CommitPolicy
     link: ResourceLink
 
 
