@@ -2,7 +2,8 @@
 
 Words: an *ordinal* numbers the segments of a journal (1, 2, ...) for ever; the *floor* is the ordinal up to which the
 replica has everything; a *checkpoint* is a marker that was vouched for and is durable, its identifier the ordinal of
-the marker's segment; a *pin* keeps a checkpoint; *damage* is where acknowledged bytes are no longer what was written.
+the marker's segment; a *pin* keeps a checkpoint; *damage* is where acknowledged bytes are no longer what was written; a
+volume that is *taken out* has left the history for good; a *retired* journal is over, all but its epoch.
 
 Always true:
 1. Files are append-only; a segment is acknowledged only after fdatasync, and is then never changed.
@@ -23,6 +24,7 @@ from farshore.datapath.journal.faults import (
     NoSpace,
     OldEpoch,
     OldSession,
+    Retired,
     SequenceGap,
 )
 from farshore.datapath.journal.journal import Journal
@@ -37,5 +39,6 @@ __all__ = [
     "NoSpace",
     "OldEpoch",
     "OldSession",
+    "Retired",
     "SequenceGap",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -136,6 +137,17 @@ class Catalogue:
         for gone in self._ordinals[:at]:
             self._named.pop(gone, None)
         del self._ordinals[:at], self._times[:at], self._holes[:at], self._markers[:at], self._volumes[:at]
+
+    def keep(self, wanted: Callable[[int, tuple[int, ...]], bool]) -> None:
+        """Forget all but those whose ordinal and volumes are wanted."""
+        kept = [at for at in range(len(self)) if wanted(self._ordinals[at], self._volumes[at])]
+        for gone in set(self._ordinals) - {self._ordinals[at] for at in kept}:
+            self._named.pop(gone, None)
+        self._ordinals = array("Q", [self._ordinals[at] for at in kept])
+        self._times = array("Q", [self._times[at] for at in kept])
+        self._holes = bytearray(self._holes[at] for at in kept)
+        self._markers = [self._markers[at] for at in kept]
+        self._volumes = [self._volumes[at] for at in kept]
 
     def drop_from(self, ordinal: int) -> list[Checkpoint]:
         """Forget, and return, all from that ordinal on."""

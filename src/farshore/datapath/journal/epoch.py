@@ -36,6 +36,12 @@ class EpochKeeper:
             )
         if epoch == self.epoch and self.journal_id:
             return
-        journal_id = self.journal_id or str(uuid.uuid4())
+        self._write(epoch, self.journal_id or str(uuid.uuid4()))
+
+    def renew(self, epoch: int = 0) -> None:
+        """Another identifier: what a sender knows of this journal holds no more. The epoch does not go down."""
+        self._write(max(epoch, self.epoch), str(uuid.uuid4()))
+
+    def _write(self, epoch: int, journal_id: str) -> None:
         write_durably(self._path, json.dumps({"epoch": epoch, "journal_id": journal_id}).encode())
         self.epoch, self.journal_id = epoch, journal_id

@@ -40,6 +40,12 @@ class OldSession(Conflict):
     refusal: ClassVar[Refusal] = Refusal.OLD_SESSION
 
 
+class Retired(Conflict):
+    """The journal is over: its VPG was recovered here for good."""
+
+    refusal: ClassVar[Refusal] = Refusal.RETIRED
+
+
 class SequenceGap(Conflict):
     """The segment offered does not follow the last one kept."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from farshore.datapath.journal.checkpoint import Checkpoint
 from farshore.datapath.journal.faults import DamagedJournal
+from farshore.datapath.journal.taken import Taken
 from farshore.model.files import write_durably
 
 
@@ -60,7 +61,8 @@ class Floor:
         """Write it durably."""
         path = self.path(journal)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        numbers = [volume["number"] for volume in self.state.get("volumes", [])]
+        taken = Taken.load(journal).numbers
+        numbers = [volume["number"] for volume in self.state.get("volumes", []) if volume["number"] not in taken]
         data = {
             "ordinal": self.ordinal,
             "promoting": self.promoting,

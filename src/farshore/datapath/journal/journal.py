@@ -11,7 +11,7 @@ from farshore.datapath.journal.append import Appender, SyncFailed
 from farshore.datapath.journal.checkpoint import Checkpoint
 from farshore.datapath.journal.control import is_understood
 from farshore.datapath.journal.epoch import EpochKeeper
-from farshore.datapath.journal.faults import OldEpoch, OldSession, SequenceGap
+from farshore.datapath.journal.faults import OldEpoch, OldSession, Retired, SequenceGap
 from farshore.datapath.journal.files import SegmentFile, segments_folder
 from farshore.datapath.journal.floor import Floor
 from farshore.datapath.journal.ledger import Ledger
@@ -19,6 +19,8 @@ from farshore.datapath.journal.lock import WriterLock, is_being_written
 from farshore.datapath.journal.opening import Damage, Opened, Opener
 from farshore.datapath.journal.pins import Pins
 from farshore.datapath.journal.reserve import StoreReserve
+from farshore.datapath.journal.retired import delete_all, retired_epoch, write_retired
+from farshore.datapath.journal.taken import Taken
 from farshore.datapath.journal.verify import VerifyReport, check_file, name_lost, verify_files
 from farshore.datapath.segment import DamagedSegment, SegmentHeader
 from farshore.datapath.stream.arrived import Arrived
@@ -34,6 +36,9 @@ class Journal:
         self.path = path
         self.floor: Floor = opened.floor
         self.ledger: Ledger = opened.ledger
+        self.retired = retired_epoch(path) is not None
+        self.taken = Taken() if self.retired else Taken.load(path)
+        self.taken.forget_in(self.ledger.catalogue)
         self.damages: list[Damage] = opened.damages
         self.lost: list[str] = opened.ledger.lost
         """Checkpoints that cannot be opened any more because of the damage."""
@@ -47,7 +52,7 @@ class Journal:
         self._files = opened.files
         self._lock = lock
         self._appender: Appender | None = None
-        if lock is not None and not self.damages:
+        if lock is not None and not self.damages and not self.retired:
             newest = self._files[-1] if self._files else None
             if newest is not None and newest.last != self.last_ordinal:
                 newest = None  # the floor is beyond it: a new file begins
@@ -64,6 +69,8 @@ class Journal:
             for folder in (path, segments_folder(path), path / "replica", path / "pins"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = WriterLock(path)
+            if retired_epoch(path) is not None:
+                delete_all(path)
         elif not segments_folder(path).is_dir():
             raise NotFound(f"There is no journal in {path}.", "A journal is a folder with 'segments' in it.")
         try:
@@ -75,6 +82,8 @@ class Journal:
 
     @staticmethod
     def _walk(path: Path, *, trust_tail: bool) -> Opened:
+        if retired_epoch(path) is not None:
+            return Opened(Floor(), Ledger(), [], [], 0)
         for _ in range(OPEN_ATTEMPTS):
             try:
                 opened = Opener(path, trust_tail).run()
@@ -119,7 +128,12 @@ class Journal:
             raise SequenceGap(f"Segment {header.sequence} came where {after + 1} was due.", "A new stream must begin.")
 
     def demand_undamaged(self) -> None:
-        """Raises DamagedJournal when there is damage: nothing may be written behind it."""
+        """Raises DamagedJournal when there is damage (nothing may be written behind it), Retired when it is over."""
+        if self.retired:
+            raise Retired(
+                "This journal is over: its VPG was recovered here for good.",
+                "Protect the VPG from this site, or remove it at the other one.",
+            )
         if self.damages:
             VerifyReport(damages=self.damages, lost=self.lost).raise_if_damaged()
 
@@ -171,13 +185,19 @@ class Journal:
         with self._append_lock:
             self.epoch.raise_to(epoch)
 
+    def renew_id(self) -> None:
+        """Another journal_id: the sender begins anew and compares by hashes."""
+        with self._append_lock:
+            self.epoch.renew()
+
     # -- checkpoints
     def checkpoints(
         self, from_ns: int | None = None, to_ns: int | None = None, limit: int | None = None, newest_first: bool = False
     ) -> list[Checkpoint]:
         """Those whose time lies in the bounds, in the order of the stream (or the other way round)."""
         with self.state_lock:
-            return self.ledger.catalogue.page(from_ns, to_ns, limit, newest_first)
+            found = self.ledger.catalogue.page(from_ns, to_ns, limit, newest_first)
+            return [offered for each in found if (offered := self.taken.offered(each)) is not None]
 
     def checkpoint(self, checkpoint_id: str | None) -> Checkpoint:
         """The one of that identifier, or the newest. Raises NotFound."""
@@ -186,6 +206,7 @@ class Journal:
                 found = self.ledger.catalogue.newest()
             else:
                 found = self.ledger.catalogue.get(int(checkpoint_id)) if checkpoint_id.isdecimal() else None
+            found = None if found is None else self.taken.offered(found)
         if found is None:
             which = "any checkpoint" if checkpoint_id is None else f"checkpoint {checkpoint_id}"
             raise NotFound(f"The journal does not hold {which}.", "List the checkpoints: old ones expire.")
@@ -196,6 +217,7 @@ class Journal:
         with self.state_lock:
             catalogue = self.ledger.catalogue
             found = catalogue.by_marker(marker_id) if marker_id is not None else catalogue.by_task(task or "")
+            found = None if found is None else self.taken.offered(found)
             return found or self.ledger.void_of(marker_id, task)
 
     def pin(self, operation: str, checkpoint_id: str | None = None) -> Checkpoint:
@@ -211,7 +233,8 @@ class Journal:
                 return self.checkpoint(str(pinned))
             checkpoint = self.checkpoint(checkpoint_id)
             self.pins.write(operation, checkpoint.ordinal)
-            if Floor.load(self.path).openable_from > checkpoint.ordinal:
+            gone = Floor.load(self.path).openable_from > checkpoint.ordinal
+            if gone or Taken.load(self.path).offered(checkpoint) is None:
                 self.pins.remove(operation)
                 raise NotFound(f"Checkpoint {checkpoint.id} has just expired.", "Choose a newer one.")
             return checkpoint
@@ -224,12 +247,39 @@ class Journal:
     def volumes_at(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
         """The VPG's volumes at that checkpoint."""
         with self.state_lock:
-            return self.ledger.volumes_at(checkpoint.ordinal)
+            return self.taken.volumes_left(self.ledger.volumes_at(checkpoint.ordinal), checkpoint.ordinal)
 
     def definitions_at(self, checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
         """The definition of each VM at that checkpoint, by its identifier."""
         with self.state_lock:
-            return self.ledger.definitions_at(checkpoint.ordinal)
+            ordinal = checkpoint.ordinal
+            definitions = self.ledger.definitions_at(ordinal)
+            return self.taken.definitions_left(definitions, self.ledger.volumes_at(ordinal), ordinal)
+
+    # -- what left the history
+    def set_taken(self, taken: Taken) -> None:
+        """Make this durable; then it counts."""
+        with self.state_lock:
+            taken.save(self.path)
+            self.taken = taken
+            taken.forget_in(self.ledger.catalogue)
+
+    def retire(self) -> None:
+        """The journal is over: all but its epoch goes, also for those who open it later. Again is fine."""
+        with self._append_lock, self.state_lock:
+            if self._lock is None:
+                raise BadInput("The journal was opened for reading only.")
+            if self.taken.is_under_way:
+                raise Conflict("Volumes are being taken out of this journal.", "Wait until that is over.")
+            if not self.retired:
+                write_retired(self.path, self.epoch.epoch)
+            if self._appender is not None:
+                self._appender.close()
+                self._appender = None
+            self.retired, self.taken = True, Taken()
+            self.floor, self.ledger, self.damages, self.lost = Floor(), Ledger(), [], []
+            self._files, self.last_ordinal = [], 0
+            delete_all(self.path)
 
     # -- files
     def files(self) -> list[SegmentFile]:

@@ -85,6 +85,8 @@ class Ledger:
         elif kind == "volumes":
             self.volumes = {int(volume["number"]): volume for volume in record["volumes"]}
             self.volumes_log.append((ordinal, record["volumes"]))
+            if self.unsynced is not None:  # a volume that left the VPG keeps nobody waiting
+                self.unsynced &= set(self.volumes)
         elif kind == "definition":
             self.definitions_log.append((ordinal, record["vm"]))
 

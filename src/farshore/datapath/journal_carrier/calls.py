@@ -36,6 +36,9 @@ class Calls:
             "definitions": self.definitions,
             "volumes": self.volumes,
             "verify": self.verify,
+            "take_out": service.takings.take_out,
+            "take_out_status": service.takings.status,
+            "retire": self.retire,
         }
 
     def answer(self, line: bytes) -> bytes:
@@ -62,7 +65,7 @@ class Calls:
         service, journal = self._service, self._service.journal
         with journal.state_lock:
             ledger = journal.ledger
-            newest, oldest = ledger.catalogue.newest(), ledger.catalogue.oldest()
+            newest, oldest = map(self._offered, (ledger.catalogue.newest(), ledger.catalogue.oldest()))
             state, reason = self._state()
             return {
                 "epoch": journal.epoch.epoch,
@@ -71,8 +74,8 @@ class Calls:
                 "durable_sequence": ledger.sequence,
                 "session": ledger.session,
                 "connected": service.receiver is not None,
-                "newest_checkpoint": None if newest is None else newest.to_json(),
-                "oldest_checkpoint": None if oldest is None else oldest.to_json(),
+                "newest_checkpoint": newest,
+                "oldest_checkpoint": oldest,
                 "checkpoint_count": len(ledger.catalogue),
                 "journal_bytes": sum(file.end for file in journal.files()),
                 "replica_bytes": _allocated_bytes(os.fspath(journal.path / "replica")),
@@ -81,12 +84,20 @@ class Calls:
                 "base": journal.floor.ordinal,
                 "waits_for": ledger.waits_for(),
                 "pins": journal.pins.all(),
+                "retired": journal.retired,
+                "base_changed": service.old_disks.changed(),
             }
+
+    def _offered(self, checkpoint: Checkpoint | None) -> dict[str, Any] | None:
+        offered = None if checkpoint is None else self._service.journal.taken.offered(checkpoint)
+        return None if offered is None else offered.to_json()
 
     def _state(self) -> tuple[str, str]:
         service = self._service
         if service.journal.damages:
             return "damaged", "; ".join(str(damage) for damage in service.journal.damages)
+        if service.disks_fault:
+            return "base_in_use", service.disks_fault
         if service.receiver is not None:
             return "receiving", ""
         if service.refusal is Refusal.NO_SPACE:
@@ -141,6 +152,10 @@ class Calls:
         journal = self._service.journal
         return journal.volumes_at(journal.checkpoint(checkpoint_id))
 
+    def retire(self, volumes: list[int] | None = None) -> None:
+        """These volumes are offered nowhere any more; none named: the journal is over, its epoch stays."""
+        self._service.retire(volumes)
+
     def verify(self) -> dict[str, Any]:
         """Read everything against its checksums."""
         report = self._service.journal.verify()
@@ -150,4 +165,5 @@ class Calls:
 
 def _allocated_bytes(folder: str) -> int:
     with os.scandir(folder) as entries:
-        return sum(entry.stat().st_blocks * 512 for entry in entries)
+        # a symlink leads to an old disk, which is not the journal's
+        return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)

@@ -12,15 +12,23 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from farshore.datapath.journal import Journal, NoSpace, OldSession, SequenceGap
+from farshore.datapath.journal.retired import begin_anew
+from farshore.datapath.journal_carrier.alone import Alone
+from farshore.datapath.journal_carrier.takings import Takings
+from farshore.datapath.replica.old_disks import OldDisks
 from farshore.datapath.replica.promotion import Promoter
+from farshore.datapath.replica.seed import begin_seeded
+from farshore.datapath.replica.take_out import retire_volumes
 from farshore.datapath.stream.link import LinkBroken, ReceiverLink
 from farshore.datapath.stream.messages import Refusal, pack_line, parse_line
 from farshore.datapath.stream.receiver import BufferPool, Receiver
-from farshore.errors import BadInput, FarshoreError, NotPermitted
+from farshore.errors import BadInput, Conflict, FarshoreError, NotPermitted
 
 _LOG = logging.getLogger(__name__)
 ROOM_TO_RESUME_BYTES = 1 << 20
 RETENTION_SECONDS_MAX = 15.0
+RETIRE_SECONDS_MAX = 3.0
+"""How long a call may wait for a promotion to come to its next pause; the watcher takes longer silence for a hang."""
 
 
 class Spec(NamedTuple):
@@ -31,6 +39,9 @@ class Spec(NamedTuple):
     peer_site_id: str
     history_seconds: float
     reserve_bytes: int | None
+    volumes: tuple[dict[str, Any], ...] = ()
+    seed: dict[str, Any] | None = None
+    """A JournalSeed: what an empty journal begins from."""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Spec:
@@ -41,6 +52,8 @@ class Spec(NamedTuple):
             peer_site_id=str(data["peer_site_id"]),
             history_seconds=float(data["history_seconds"]),
             reserve_bytes=data.get("reserve_bytes"),
+            volumes=tuple(data.get("volumes", ())),
+            seed=data.get("seed"),
         )
 
 
@@ -48,23 +61,34 @@ class Service:
     """Owns the journal while the carrier runs. `peer_of` tells from a certificate which site shows it."""
 
     def __init__(self, folder: Path, spec: Spec, context: ssl.SSLContext, peer_of: Any) -> None:
-        """Open the journal for writing. Raises JournalInUse, DamagedJournal (see Journal.open)."""
+        """Open the journal for writing. Raises JournalInUse, DamagedJournal, and what a seed is refused with."""
         self.spec = spec
+        begin_anew(folder, spec.epoch)
+        if spec.seed is not None:
+            begin_seeded(folder, spec.seed, list(spec.volumes))
         self.journal = Journal.open(folder, writable=True, reserve_bytes=spec.reserve_bytes)
         if spec.epoch > self.journal.epoch.epoch or not self.journal.epoch.journal_id:
             self.journal.raise_epoch(max(spec.epoch, self.journal.epoch.epoch, self.journal.ledger.epoch))
-        self.promoter = Promoter(self.journal, spec.history_seconds)
+        self.old_disks = OldDisks(self.journal)
+        self.disks_fault = ""
+        """Why the old disks under the journal cannot be held; nothing is received and promoted meanwhile."""
+        self.promoter = Promoter(self.journal, spec.history_seconds, self.old_disks)
+        self.promoter.pauses = lambda: self.stopping.is_set() or self._alone.wanted
         self.receiver: Receiver | None = None
         self.refusal: Refusal | None = None
         self.refused_because = ""
         self.stopping = threading.Event()
+        self._alone = Alone()
+        self.takings = Takings(self.journal, self.promoter, self.old_disks, self._alone, self.stopping)
         self._context = context
         self._peer_of = peer_of
         self._pool = BufferPool()
         self._turn = threading.Lock()
         self._newest_session = self.journal.ledger.session
         self._retention = threading.Thread(target=self._retain, name="retention")
+        self._hold_disks()
         self._retention.start()
+        self.takings.resume()
 
     # -- connections
     def connection(self, plain: socket.socket) -> None:
@@ -137,6 +161,7 @@ class Service:
         except OSError as error:
             raise NoSpace(f"The epoch could not be made durable: {error}.", "Look at the journal's store.") from error
         journal.demand_undamaged()
+        self.old_disks.hold()
         if session < self._newest_session:
             raise OldSession(f"Session {session} is over: {self._newest_session} is the newest.")
         durable = journal.ledger.sequence if session == journal.ledger.session else 0
@@ -159,12 +184,38 @@ class Service:
                 "Free space there; replication resumes by itself.",
             )
 
+    # -- what leaves the journal
+    def retire(self, volumes: list[int] | None) -> None:
+        """These volumes are a VM's for good; None: the journal is over. Raises Conflict, Unavailable. Again is fine."""
+        if self.journal.taken.is_under_way:
+            raise Conflict("Volumes are being taken out of this journal.", "Wait until that is over.")
+        with self._alone.within(RETIRE_SECONDS_MAX):
+            if volumes is not None:
+                retire_volumes(self.journal, volumes)
+                return
+            receiver = self.receiver
+            if receiver is not None:
+                receiver.stop()
+            self.journal.retire()
+            self.old_disks.let_go_of_all()
+
     # -- retention
+    def _hold_disks(self) -> bool:
+        try:
+            self.old_disks.hold()
+        except FarshoreError as error:
+            if self.disks_fault != str(error):
+                _LOG.warning("the old disks cannot be held, and it is tried again: %s", error)
+            self.disks_fault = str(error)
+            return False
+        self.disks_fault = ""
+        return True
+
     def _retain(self) -> None:
         pause = max(1.0, min(RETENTION_SECONDS_MAX, self.spec.history_seconds / 20))
         while not self.stopping.wait(1.0 if not len(self.journal.ledger.catalogue) else pause):
             try:
-                while self._promote_once() and not self.stopping.is_set():
+                while self._hold_disks() and self._promote_once() and not self.promoter.pauses():
                     pass
             except (FarshoreError, OSError) as error:
                 _LOG.warning("promotion stopped, and is tried again: %s", error)
@@ -177,7 +228,8 @@ class Service:
             # a sync must not be stopped by what is older than it: all but the newest checkpoint may go
             _LOG.warning("the store is full in a sync: the oldest checkpoints go before their time")
             promoter.history_seconds = -1.0
-        return promoter.step(time.time_ns())
+        with self._alone.turn():
+            return promoter.step(time.time_ns())
 
     # -- end
     def stop(self) -> None:
@@ -189,6 +241,11 @@ class Service:
         with self._turn:
             pass
         self._retention.join()
+        self.takings.join()
+        try:
+            self.old_disks.close()
+        except (FarshoreError, OSError) as error:
+            _LOG.warning("how the old disks are left could not be noted: %s", error)
         self.journal.close()
 
 

@@ -3,6 +3,7 @@
 1. Choose the target by the retention rules. 2. Read and verify every segment up to it. 3. Say so in base.json. 4. Look
 at the pins again: one that came meanwhile wins. 5. File by file: apply, fdatasync, move the floor, delete. 6. The
 floor is the target.
+Volumes that were taken out are left out; while one is being taken out nothing is promoted.
 A crash after 3 is repaired by doing 5 and 6 again; until then no checkpoint below the target is offered.
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from farshore.datapath.journal.floor import Floor
 from farshore.datapath.journal.ledger import Ledger
 from farshore.datapath.journal.retention import promotion_target
 from farshore.datapath.replica.image import Images
+from farshore.datapath.replica.old_disks import OldDisks
 from farshore.model.files import sync_directory
 
 _LOG = logging.getLogger(__name__)
@@ -27,13 +31,19 @@ _LOG = logging.getLogger(__name__)
 class Promoter:
     """Promotes one journal, which must be open for writing. One thread's; the journal is appended to meanwhile."""
 
-    def __init__(self, journal: Journal, history_seconds: float) -> None:
+    def __init__(self, journal: Journal, history_seconds: float, bases: OldDisks | None = None) -> None:
+        """`bases`: the old disks under the journal, if it may have any."""
         self.journal = journal
+        self._bases_change = bases.change if bases is not None else nullcontext[None]
         self.history_seconds = history_seconds
+        self.pauses: Callable[[], bool] = lambda: False
+        """Asked after each file: whether to leave the rest for the next step."""
 
     def target(self, now_ns: int) -> int | None:
         """Up to which ordinal could be promoted now."""
         journal = self.journal
+        if journal.taken.is_under_way:
+            return None
         pinned = journal.pins.all().values()
         with journal.state_lock:
             files = journal.files()
@@ -73,20 +83,20 @@ class Promoter:
         self.journal.floor = floor
 
     def finish(self) -> None:
-        """Carry out a promotion that was begun (also by a process that died)."""
+        """Carry out a promotion that was begun (also by a process that died), up to the end or a pause."""
         journal = self.journal
         target = journal.floor.promoting
         if target is None:
             return
         ledger = Ledger.restore(journal.floor.state, journal.floor.ordinal)
-        with Images(journal.path) as images:
+        with self._bases_change(), Images(journal.path, journal.taken.numbers) as images:
             for file in journal.files():
                 if file.last <= journal.floor.ordinal:
                     continue
                 self._apply_file(file, target, ledger, images)
                 images.sync()
                 self._advance(min(file.last, target), target, ledger)
-                if file.last >= target:
+                if file.last >= target or self.pauses():
                     break
         self.delete_promoted()
 

@@ -46,6 +46,8 @@ class Refusal(IntEnum):
     GAP = 4
     OLD_SESSION = 5
     UNKNOWN_VPG = 6
+    RETIRED = 7
+    BASE_IN_USE = 8
 
     @property
     def code(self) -> str:

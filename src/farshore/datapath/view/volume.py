@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from farshore.datapath.journal import Journal
 from farshore.datapath.journal.journal import OPEN_ATTEMPTS
-from farshore.datapath.replica.image import image_path
+from farshore.datapath.replica.image import open_image
 from farshore.datapath.view.extents import ZERO
 from farshore.datapath.view.mapping import build_map, volume_size
 from farshore.errors import Conflict, Damaged
@@ -22,7 +24,11 @@ class VolumeView:
     """One volume at one ordinal; safe for threads. Holds open what it may read, so that deleting files is no harm."""
 
     def __init__(self, journal: Journal, volume: int, ordinal: int) -> None:
-        """Build the map and open the files. Raises NotFound, DamagedJournal, FileNotFoundError (see open_view)."""
+        """Build the map and open the files.
+
+        Raises NotFound, Conflict (the volume was taken out), DamagedJournal, FileNotFoundError (see open_view), Fault.
+        """
+        journal.taken.demand_shown(volume, ordinal)
         self._size = volume_size(journal, volume, ordinal)
         floor = journal.floor.ordinal
         self._files: dict[int, int] = {}
@@ -32,9 +38,8 @@ class VolumeView:
                 if file.last > floor and file.first <= ordinal:
                     self._files[file.first] = os.open(file.path, os.O_RDONLY)
             self._map = build_map(journal, volume, ordinal).cut(0, self._size)
-            path = image_path(journal.path, volume)
-            if path.exists():
-                self._base = os.open(path, os.O_RDONLY)
+            with contextlib.suppress(FileNotFoundError):  # nothing was promoted yet; an old disk must be there
+                self._base = open_image(journal.path, volume, os.O_RDONLY)
         except BaseException:
             self.close()
             raise
@@ -63,6 +68,11 @@ class VolumeView:
     def extent_count(self) -> int:
         """Runs in the map."""
         return len(self._map)
+
+    def extents(self) -> Iterator[tuple[int, int, bool]]:
+        """(start, end, whether zeros) of what the journal has over the base image, ascending."""
+        zero = (self._map.source == ZERO).tolist()
+        return zip(self._map.start.tolist(), self._map.end.tolist(), zero, strict=True)
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` from `offset`. Raises OSError, or Damaged when a file is shorter than its index says."""
@@ -129,8 +139,10 @@ class VolumeView:
         try:
             # the shared file position does not matter: everything else here is pread
             return os.lseek(self._base, offset, what)
-        except OSError:  # ENXIO: nothing but a hole from here on
-            return None
+        except OSError as error:
+            if error.errno != errno.ENXIO and what == os.SEEK_DATA:
+                return offset  # a block device does not tell: all of it may be data
+            return None  # nothing but a hole from here on; or nobody tells where one begins
 
 
 def open_view(journal: Path, checkpoint_id: str, volume: int) -> VolumeView:
