@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from farshore.hypervisor.registry import Hypervisors
 from farshore.lab.law import ImageFile
 from farshore.lab.record_layout import DiskLayout
 from farshore.lab.serial import Event, wait_for_event
-from farshore.model.rundir import make_run_directory
+from farshore.model.rundir import make_run_directory, remove_run_directory
 from farshore.model.vm import VmDefinition
 
 BOOT_SECONDS = 60.0
@@ -80,7 +79,7 @@ class GuestLab:
             for vm_id in self.started:
                 stops.callback(lambda vm_id=vm_id: asyncio.run(self.hypervisors.stop_vm(vm_id, force=True)))
         left = [str(path) for path in self.run_dir.rglob("*") if path.is_socket()]
-        shutil.rmtree(self.run_dir, ignore_errors=True)
+        remove_run_directory(self.folder)
         assert not left, f"sockets were left: {left}"
 
 

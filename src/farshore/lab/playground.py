@@ -35,14 +35,13 @@ from farshore.lab.serial import GREETING
 from farshore.lab.sites import (
     log_tail,
     make_site,
-    remove_run_directory,
     spawn_detached,
     start_site,
     stop_site,
     wait_for_site,
 )
 from farshore.lab.state import FILE_NAME, Lab, LabSite, cache_folder, fresh_folder, lab_list, own_files
-from farshore.model.rundir import make_run_directory
+from farshore.model.rundir import make_run_directory, remove_run_directory
 from farshore.model.site import SiteConfig
 
 LINK_START_SECONDS = 10.0

@@ -17,7 +17,7 @@ from farshore.cli.processes import kill_processes, site_processes, wait_until_go
 from farshore.cli.site_folder import NewSite, init_site
 from farshore.errors import BadInput, Fault, NotSignedIn, Unavailable
 from farshore.lab.addresses import SiteAddress
-from farshore.model.rundir import run_directory
+from farshore.model.rundir import remove_run_directory
 
 START_SECONDS = 45.0
 STOP_SECONDS = 15.0
@@ -135,17 +135,6 @@ def stop_site(folder: Path) -> None:
             raise Fault(f"Processes of {folder} cannot be ended: {pids}.", "See what holds them.")
         wait_until_gone(left, 2.0)
     remove_run_directory(folder)
-
-
-def remove_run_directory(folder: Path) -> None:
-    """Remove a folder's run directory, and the user's folder above it when that is empty."""
-    import shutil
-
-    path = run_directory(folder)
-    if path.exists():
-        shutil.rmtree(path)
-    if path.parent.exists() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
 
 
 def log_tail(path: Path) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from farshore.errors import BadInput
 
 SOCKET_PATH_BYTES_MAX = 107
 SOCKET_NAME_BYTES_MAX = 40
+MAKE_TRIES = 100
 
 
 def run_directory(site_folder: Path) -> Path:
@@ -26,8 +29,21 @@ def run_directory(site_folder: Path) -> Path:
 
 
 def make_run_directory(site_folder: Path) -> Path:
-    """Make the run directory (0700) and return it."""
+    """Make the run directory (0700) and return it. Raises BadInput, OSError."""
     path = run_directory(site_folder)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+    for _ in range(MAKE_TRIES):
+        # Another site that ends at this moment may take the empty parent away, before or between these two.
+        with suppress(FileExistsError, FileNotFoundError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+            return path
+    raise BadInput(f"The run directory {path} cannot be made.", f"See what {path.parent} is, or set another TMPDIR.")
+
+
+def remove_run_directory(site_folder: Path) -> None:
+    """Remove the run directory with all that is in it, and its parent when no other site has one; none is fine."""
+    path = run_directory(site_folder)
+    if path.exists():
+        shutil.rmtree(path)
+    with suppress(OSError):  # not empty: another site's run directory is there
+        path.parent.rmdir()
