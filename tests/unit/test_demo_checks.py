@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from farshore.lab.demo import checks
+from farshore.lab.demo import checks, part_test
+from farshore.lab.demo.stage import Stage
 from farshore.lab.serial import Acknowledged, Booted, GuestFailure, HeardBoot, LawJudged, Mounted, Verified
 
 BOOT_1, BOOT_2, PROTECTED = "1" * 36, "2" * 36, "9" * 36
@@ -87,6 +88,25 @@ def test_guests_and_host_must_find_the_same_last_records():
     assert checks.check_same_tops(_guests(), tops).good
     assert "d: inside 6, outside 7" in checks.check_same_tops(_guests(), tops | {"d": 7}).words
     assert not checks.check_same_tops(_guests(), {}).good
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_guests_that_did_not_hear_each_other_are_shown_by_their_last_words(tmp_path, monkeypatch, capsys, mute):
+    """The next failure explains itself: the last 15 lines of each recovered guest's serial log, and only then."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    guests = _guests()
+    if mute:
+        guests["vm1"] = [event for event in guests["vm1"] if not isinstance(event, HeardBoot)]
+    logs = {name: tmp_path / f"{name}.serial" for name in guests}
+    for name, log in logs.items():
+        log.write_text("".join(f"{name} line {number}\n" for number in range(1, 21)))
+    stage = Stage(step=False)
+    stage.logs = {"protected": tmp_path / "protected.serial"}
+    stage.logs["protected"].write_text(f"FARSHORE GUEST vm=1 boot={PROTECTED}\n")
+    part_test._check_from_inside(stage, guests, logs)
+    said = capsys.readouterr().out
+    shown = [line.strip() for line in said.splitlines() if " line " in line]
+    assert shown == ([f"{name} line {number}" for name in logs for number in range(6, 21)] if mute else [])
 
 
 def test_a_checkpoint_that_is_listed_before_it_is_durable_is_named():
