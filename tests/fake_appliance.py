@@ -144,10 +144,17 @@ class FakeAppliance:
         state["views"].pop(operation, None)
 
     def _start_recovered_vms(
-        self, state: dict[str, Any], operation: str, label: str, definitions: list[Any], views: dict[str, Any]
+        self, state: dict[str, Any], operation: str, label: str, definitions: list[Any], views: dict[str, Any], isolated: bool
     ) -> list[dict[str, Any]]:
+        assert label == ("test" if isolated else "")
         vms = [
-            {"vm_id": f"r-{d['id']}", "name": d["name"], "power": "running", "disks": views[d["id"]]}
+            {
+                "vm_id": f"r-{operation[:8]}-{d['id']}",
+                "name": d["name"],
+                "source_vm_id": d["id"],
+                "power": "running",
+                "disks": views[d["id"]],
+            }
             for d in definitions
         ]
         state["recovered"].setdefault(operation, vms)

@@ -10,19 +10,22 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
-from farshore.errors import FarshoreError, Fault
+from farshore.errors import Conflict, FarshoreError, Fault
 from farshore.operations.serializer import JsonSerializer
 from farshore.site.persistence import sqlite_engine
 from farshore.site.site import Site
 
 APPLICATION_VERSION = "1"
 """Constant: by default DBOS hashes the source, and after an upgrade waiting workflows would wait for ever."""
+
+LOOK_SECONDS = 0.3
+"""How often a step that can be stopped looks whether it is to."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -36,6 +39,12 @@ class _Bound:
 
     site: Site | None = None
     engine: sa.Engine | None = None
+    running: set[str] = set()  # noqa: RUF012 - there is one of this class
+
+
+def is_running(task_id: str) -> bool:
+    """Whether that task's workflow runs in this process."""
+    return task_id in _Bound.running
 
 
 def site() -> Site:
@@ -99,11 +108,48 @@ def step(function: Callable[Parameters, Awaitable[Result]]) -> Callable[Paramete
     return decorated  # type: ignore[no-any-return]
 
 
+def stoppable_step(
+    function: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[str, Parameters], Awaitable[Result]]:
+    """A step that is called with its task first, and does nothing more once that task has been ended from outside.
+
+    A failover ends a move so, and a row of a higher epoch ends whatever was under way [I7, I8].
+    """
+
+    @functools.wraps(function)
+    async def watched(task_id: str, *arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        await _demand_live(task_id)
+        work = asyncio.ensure_future(function(*arguments, **named))
+        try:
+            while not (await asyncio.wait({work}, timeout=LOOK_SECONDS))[0]:
+                await _demand_live(task_id)
+            return work.result()
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+
+    return step(watched)  # type: ignore[return-value]
+
+
+async def _demand_live(task_id: str) -> None:
+    task = await in_thread(site().tasks.get, task_id)
+    if task is None or not task.live:
+        raise Conflict(f"The task was ended: {task.reason if task else 'it is not there any more'}")
+
+
 def workflow(name: str) -> Callable[[Workflow], Workflow]:
     """A workflow of that name (kept for ever); its one argument is its task's identifier, which is its own too."""
 
     def register(function: Workflow) -> Workflow:
-        decorated: Workflow = DBOS.workflow(name=name)(function)
+        @functools.wraps(function)
+        async def noted(task_id: str) -> None:
+            _Bound.running.add(task_id)
+            try:
+                await function(task_id)
+            finally:
+                _Bound.running.discard(task_id)
+
+        decorated: Workflow = DBOS.workflow(name=name)(noted)
         return decorated
 
     return register

@@ -45,7 +45,10 @@ class Debts:
         with self._database.transaction() as connection:
             connection.execute(table.delete().where(table.c.key == key))
 
-    def forget(self, vpg_id: str) -> None:
-        """Nothing is owed for that VPG any more."""
-        with self._database.transaction() as connection:
-            connection.execute(table.delete().where(table.c.vpg_id == vpg_id))
+    def of(self, vpg_id: str) -> list[Debt]:
+        """What is owed for that VPG."""
+        return [debt for debt in self.all() if debt.vpg_id == vpg_id]
+
+    def forget(self, connection: sa.Connection, vpg_id: str) -> None:
+        """Within a transaction: nothing is owed for that VPG any more."""
+        connection.execute(table.delete().where(table.c.vpg_id == vpg_id))

@@ -142,6 +142,18 @@ class Tasks:
         self._update(task_id, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
 
     @staticmethod
+    def is_live(connection: sa.Connection, task_id: str) -> bool:
+        """Within a transaction: whether it has not ended."""
+        condition = (table.c.id == task_id, table.c.state.in_(LIVE_TASK_STATES))
+        return connection.execute(sa.select(table.c.id).where(*condition)).first() is not None
+
+    @staticmethod
+    def is_busy(connection: sa.Connection, vpg_id: str) -> bool:
+        """Within a transaction: whether a changing operation of that VPG runs."""
+        condition = (table.c.vpg_id == vpg_id, table.c.changing == 1, table.c.state.in_(LIVE_TASK_STATES))
+        return connection.execute(sa.select(table.c.id).where(*condition)).first() is not None
+
+    @staticmethod
     def _end(connection: sa.Connection, task_id: str, state: TaskState, reason: str) -> None:
         values = {"state": int(state), "reason": reason[:REASON_CHARACTERS_MAX], "completed_ns": now_ns()}
         connection.execute(

@@ -16,6 +16,11 @@ from farshore.model.vpg import Vpg
 from farshore.site.persistence import Database
 from farshore.site.persistence.tables import vpg as table
 
+
+class RowChanged(Conflict):
+    """The row is not any more what was decided upon; look at it again."""
+
+
 Phase = Literal["creating", "active", "removing", "released"]
 
 
@@ -110,10 +115,10 @@ class Vpgs:
         return True
 
     def replace(self, connection: sa.Connection, old: VpgRow, new: VpgRow) -> None:
-        """Within a transaction put `new` in the place of `old`. Raises Conflict when `old` is not there any more."""
+        """Within a transaction put `new` in the place of `old`. Raises RowChanged when `old` is not there any more."""
         found = connection.execute(sa.select(table).where(table.c.id == old.vpg.id)).first()
         if found is None or _row(found).rank != old.rank:
-            raise Conflict(f"The VPG {old.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
+            raise RowChanged(f"The VPG {old.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
         connection.execute(table.delete().where(table.c.id == old.vpg.id))
         connection.execute(table.insert().values(**_values(new)))
 

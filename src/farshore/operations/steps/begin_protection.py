@@ -7,22 +7,13 @@ import time
 from typing import Any
 
 from farshore.errors import Unavailable
-from farshore.model.appliance_specs import ProtectSpec
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step
-from farshore.site.pairing import describe, described_peer
-from farshore.site.site import Site
+from farshore.site.specs import protect_spec
 
 BEGIN_SECONDS = 60.0
 POLL_SECONDS = 0.3
 BEGUN = ("syncing", "protecting")
-
-
-async def _recovery_appliance(acting: Site, vpg: Vpg) -> tuple[str, int]:
-    """Where the protected site's appliance finds the recovery site's."""
-    if vpg.recovery_site_id == acting.id:
-        return described_peer(dict(describe(acting.config))).appliance_host_port()
-    return (await in_thread(acting.peers.get, vpg.recovery_site_id)).appliance_host_port()
 
 
 @step
@@ -32,20 +23,8 @@ async def begin_protection(vpg_json: dict[str, Any]) -> None:
     Fails: Unavailable, Conflict.
     """
     vpg = Vpg.model_validate(vpg_json)
-    host, port = await _recovery_appliance(site(), vpg)
-    spec = ProtectSpec(
-        vpg_id=vpg.id,
-        vpg_name=vpg.name,
-        epoch=vpg.epoch,
-        interval_seconds=vpg.settings.checkpoint_interval_seconds,
-        window_bytes=vpg.settings.window_bytes,
-        volumes=vpg.volumes,
-        vm_ids=tuple(vm.vm_id for vm in vpg.vms),
-        peer_site_id=vpg.recovery_site_id,
-        peer_host=host,
-        peer_port=port,
-    )
-    await site().appliances.order(vpg.protected_site_id, "protect_vpg", spec=spec.model_dump(mode="json"))
+    spec = await in_thread(protect_spec, site(), vpg)
+    await site().appliances.order(vpg.protected_site_id, "protect_vpg", spec=spec)
 
 
 @step

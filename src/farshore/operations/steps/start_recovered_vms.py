@@ -1,4 +1,4 @@
-"""Pin a checkpoint, open its volumes, start VMs on them."""
+"""Pin a checkpoint, open its volumes, start VMs on them: for a failover test, a failover, a move."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 from farshore.errors import Fault
 from farshore.model.vpg import Vpg
-from farshore.operations.engine import in_thread, site, step
+from farshore.operations.engine import in_thread, site, step, stoppable_step
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
-@step
-async def pin_checkpoint(vpg_id: str, checkpoint_id: str | None, operation: str, test_task_id: str) -> dict[str, Any]:
+@stoppable_step
+async def pin_checkpoint(vpg_id: str, checkpoint_id: str | None, operation: str, test_task: str = "") -> dict[str, Any]:
     """Does: pin the checkpoint (None: the latest) so that it stays; gives it. Twice: the same pin.
 
     Fails: NotFound when the checkpoint is gone, Conflict when there is none, Unavailable.
     """
     call: dict[str, Any] = {"vpg_id": vpg_id, "checkpoint_id": checkpoint_id, "operation": operation}
     checkpoint: dict[str, Any] = await site().appliances.order(site().id, "pin_checkpoint", **call)
-    await in_thread(site().tests.update, test_task_id, checkpoint_id=str(checkpoint["id"]))
+    await in_thread(site().tests.update, test_task, checkpoint_id=str(checkpoint["id"]))
     return checkpoint
 
 
-@step
+@stoppable_step
 async def read_definitions(vpg_id: str, checkpoint_id: str, vm_ids: list[str]) -> dict[str, Any]:
     """Does: read the VMs' definitions as of the checkpoint. Twice: the same. Fails: Fault when one is missing."""
     call: dict[str, Any] = {"vpg_id": vpg_id, "checkpoint_id": checkpoint_id}
@@ -50,7 +50,7 @@ def volume_numbers(vpg: Vpg, definitions: dict[str, Any]) -> dict[str, dict[str,
     return disks
 
 
-@step
+@stoppable_step
 async def open_views(vpg_id: str, checkpoint_id: str, operation: str, volumes: list[int]) -> dict[str, Any]:
     """Does: open the volumes at the checkpoint; gives {number: {"socket", "export"}}. Twice: they are open.
 
@@ -66,20 +66,25 @@ async def open_views(vpg_id: str, checkpoint_id: str, operation: str, volumes: l
     return {str(number): view for number, view in opened.items()}
 
 
-@step
+@stoppable_step
 async def start_recovered_vms(
-    operation: str, definitions: dict[str, Any], disks: dict[str, dict[str, int]], views: dict[str, Any]
+    operation: str,
+    definitions: dict[str, Any],
+    disks: dict[str, dict[str, int]],
+    views: dict[str, Any],
+    isolated: bool = True,
 ) -> list[dict[str, Any]]:
-    """Does: start the VMs on a network of their own. Twice: those that run stay.
+    """Does: start the VMs, isolated on a network of their own and named as tests. Twice: those that run stay.
 
     Fails: Unavailable, Fault, Unsupported.
     """
     of_vms = {vm: {disk: views[str(number)] for disk, number in of_vm.items()} for vm, of_vm in disks.items()}
     call: dict[str, Any] = {
         "operation": operation,
-        "label": "test",
+        "label": "test" if isolated else "",
         "definitions": list(definitions.values()),
         "views": of_vms,
+        "isolated": isolated,
     }
     started: list[dict[str, Any]] = await site().appliances.order(
         site().id, "start_recovered_vms", within=START_SECONDS, **call
@@ -87,9 +92,9 @@ async def start_recovered_vms(
     return started
 
 
-@step
-async def await_running(operation: str, vm_count: int, test_task_id: str) -> list[dict[str, Any]]:
-    """Does: wait until all VMs of the operation run, and record the test as running. Twice: looks again.
+@stoppable_step
+async def await_running(operation: str, vm_count: int, test_task: str = "") -> list[dict[str, Any]]:
+    """Does: wait until all VMs of the operation run; a test is recorded as running. Twice: looks again.
 
     Fails: Fault.
     """
@@ -104,7 +109,7 @@ async def await_running(operation: str, vm_count: int, test_task_id: str) -> lis
                 f"The recovered VMs did not run within {START_SECONDS:g} s ({states}).", "See their serial logs."
             )
         await asyncio.sleep(POLL_SECONDS)
-    await in_thread(site().tests.update, test_task_id, state="running", vms=vms)
+    await in_thread(site().tests.update, test_task, state="running", vms=vms)
     return list(vms)
 
 
