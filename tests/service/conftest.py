@@ -22,4 +22,5 @@ def api(running: Running) -> Running:
     running.site.calls.clear()
     running.site.busy = False
     running.site.standing.clear()
+    running.site.ending = None
     return running

@@ -130,6 +130,8 @@ class MadeUpSite:
     broken: bool = False
     standing: dict[str, Any] = field(default_factory=dict)
     """What is so of its VPG besides: members of VpgView."""
+    ending: TaskState | None = None
+    """As what every task ends at the second look; None: none ends."""
 
     def _vpg(self) -> VpgView:
         return _vpg().model_copy(update=self.standing)
@@ -284,8 +286,13 @@ class MadeUpSite:
         return list(self.known_tasks.values())
 
     async def task(self, task_id: str) -> TaskView | None:
-        """One of them."""
-        return self.known_tasks.get(task_id)
+        """One of them; by `ending` it runs at the first look and has ended at the second."""
+        task = self.known_tasks.get(task_id)
+        if task is not None and self.ending is not None:
+            done = {"state": self.ending, "progress": 100, "completed_ns": START_NS + 3 * SECOND, "reason": "It ended."}
+            half = {"progress": 50, "reason": "half [of] it"}
+            task = self.known_tasks[task_id] = task.model_copy(update=done if task.progress else half)
+        return task
 
 
 @dataclass

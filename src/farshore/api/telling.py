@@ -82,6 +82,7 @@ def _tell_recovery(view: RecoveryView | None) -> RunningRecoveryApi | None:
         commit_policy=view.commit_policy,
         seconds_left=view.seconds_left,
         is_reverse_protection=view.reverse_protection,
+        keep_source_vms=view.keep_source_vms,
         vms=_tell_recovered(view.vms),
     )
 

@@ -5,6 +5,7 @@ What the model does not know is ignored and noted, to be told in the answer's `W
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from fastapi import Request
@@ -20,6 +21,9 @@ from farshore.errors import BadInput
 BODY_BYTES_MAX = 4 << 20
 _REMEDY = "Mend the body and send it again; nothing was changed."
 _WORDS = {"missing": "it is mandatory", "extra_forbidden": "it is not known"}
+
+_NOTHING = re.compile(rb'|\{\s*\}|null|""|<[^<>/?!]+/>')
+"""Bodies that hold nothing."""
 
 Model = TypeVar("Model", bound=Wire)
 
@@ -54,7 +58,7 @@ async def read_body(request: Request, kind: type[Model]) -> Model:
 async def ignore_body(request: Request) -> None:
     """For actions whose body is empty [G6]: take any, ignore it, and say so if it held something."""
     raw = (await raw_body(request)).strip()
-    if raw and raw not in {b"{}", b"null", b'""'}:
+    if not _NOTHING.fullmatch(raw):
         note_unknown(request, ["the whole body"])
 
 

@@ -77,6 +77,7 @@ class RunningRecoveryApi(Wire):
     seconds_left: int | None
     """Until the policy is carried out by itself; null: it never is, or not yet counted."""
     is_reverse_protection: bool
+    keep_source_vms: bool
     vms: list[RecoveredVmApi]
 
 
