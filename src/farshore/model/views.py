@@ -138,6 +138,7 @@ class RecoveryView(_View):
     seconds_left: int | None = None
     """Until the policy is carried out; None: it never is, or Before Commit is not reached."""
     reverse_protection: bool = False
+    keep_source_vms: bool = False
     vms: tuple[RecoveredVmView, ...] = ()
 
 
