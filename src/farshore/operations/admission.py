@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from farshore.errors import BadInput, Conflict, NotFound, Unavailable, Unsupported
-from farshore.model.actions import Action, Situation, require
+from farshore.model.actions import Action, Situation, refusal
 from farshore.model.views import VpgOrder
 from farshore.model.vpg import Vpg, VpgVm
 from farshore.operations.engine import in_thread
@@ -27,6 +27,16 @@ class Admitted:
 
     task: TaskRow
     also: Callable[[sa.Connection], None] | None = None
+    supersedes: str | None = None
+    """A task that is ended in favour of this one."""
+
+
+def demand(action: Action, situations: Collection[Situation], vpg: Vpg) -> None:
+    """Raise the Conflict that the table of actions has for it, naming the task of a failover or move under way."""
+    conflict = refusal(action, situations, vpg.name)
+    if conflict is not None:
+        task = f" (task {vpg.recovery.task_id})" if vpg.recovery else ""
+        raise Conflict(f"{conflict.fact.rstrip('.')}{task}.", conflict.remedy)
 
 
 async def admit_protect(site: Site, task: TaskRow) -> Admitted:
@@ -66,9 +76,9 @@ async def admit_remove(site: Site, task: TaskRow) -> Admitted:
     if task.request["keep_recovery_volumes"]:
         raise Unsupported("Keeping the recovery volumes of a deleted VPG is not offered yet.", "Delete it without.")
     standing = await stand(site, row)
-    require(Action.Delete, standing.situations, row.vpg.name)
+    demand(Action.Delete, standing.situations, row.vpg)
     if not force:
-        await site.appliances.ask(row.vpg.protected_site_id, "list_vms")
+        await site.appliances.ask(site.other_site(row.vpg), "list_vms")
     request = {"vpg": row.vpg.model_dump(mode="json"), "force": force}
     return Admitted(replace(task, vpg_name=row.vpg.name, request=request))
 
@@ -77,7 +87,7 @@ async def admit_checkpoint(site: Site, task: TaskRow) -> Admitted:
     """A tagged checkpoint: the protected site's appliance must be able to cut at once."""
     row = await in_thread(site.vpg, task.vpg_id)
     standing = await stand(site, row)
-    require(Action.Checkpoints, standing.situations, row.vpg.name)
+    demand(Action.Checkpoints, standing.situations, row.vpg)
     if standing.protection is None:
         where = await in_thread(site.site_name, row.vpg.protected_site_id)
         fact = f"The appliance of site {where}, which must cut the checkpoint, does not answer."
@@ -105,7 +115,8 @@ def resolve_vms(vpg: Vpg, wanted: list[str] | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-async def _resolve_checkpoint(site: Site, vpg: Vpg, checkpoint_id: str | None) -> str | None:
+async def resolve_checkpoint(site: Site, vpg: Vpg, checkpoint_id: str | None) -> str | None:
+    """The checkpoint, once it was seen to be there; None: the latest. Raises BadInput."""
     if checkpoint_id is None:
         return None
     listed = await site.appliances.ask(site.id, "list_checkpoints", vpg_id=vpg.id, limit=CHECKPOINT_LIMIT)
@@ -120,11 +131,11 @@ async def admit_failover_test(site: Site, task: TaskRow) -> Admitted:
     row = await in_thread(site.vpg, task.vpg_id)
     vpg = row.vpg
     standing = await stand(site, row)
-    require(Action.FailoverTest, standing.situations, vpg.name)
+    demand(Action.FailoverTest, standing.situations, vpg)
     operation = task.id.split(".")[0]
     request = {
         "vpg": vpg.model_dump(mode="json"),
-        "checkpoint_id": await _resolve_checkpoint(site, vpg, task.request["checkpoint_id"]),
+        "checkpoint_id": await resolve_checkpoint(site, vpg, task.request["checkpoint_id"]),
         "vm_ids": resolve_vms(vpg, task.request["vm_ids"]),
         "operation": operation,
     }
@@ -140,7 +151,7 @@ async def admit_failover_test_stop(site: Site, task: TaskRow) -> Admitted:
     only = task.request["test_task"]
     if only is not None and await in_thread(site.tests.get, only) is None:
         raise NotFound(f"There is no failover test {only}.", "Give the task identifier of its start.")
-    require(Action.FailoverTestStop, {Situation.TestRunning} if tests else set(), row.vpg.name)
+    demand(Action.FailoverTestStop, {Situation.TestRunning} if tests else set(), row.vpg)
 
     def claim(connection: sa.Connection) -> None:
         site.tests.claim(connection, row.vpg.id, task.id, only)

@@ -15,23 +15,34 @@ from typing import Any
 import structlog
 from dbos import DBOS
 
-from farshore.errors import FarshoreError, NotPermitted, Unavailable
+from farshore.errors import Conflict, FarshoreError, NotPermitted, Unavailable
+from farshore.model.actions import Action
 from farshore.model.task import TaskType, new_task_id
-from farshore.operations import admission
+from farshore.operations import admission, admission_recovery
+from farshore.operations.admission_recovery import admit_commit, admit_rollback, demand_idle
 from farshore.operations.engine import Workflow, in_thread, start
+from farshore.operations.failover import failover
+from farshore.operations.failover_commit import failover_commit
+from farshore.operations.failover_rollback import failover_rollback
 from farshore.operations.failover_test import failover_test
 from farshore.operations.failover_test_stop import failover_test_stop
 from farshore.operations.insert_checkpoint import insert_checkpoint
+from farshore.operations.move import move
+from farshore.operations.move_commit import move_commit
+from farshore.operations.move_rollback import move_rollback
 from farshore.operations.protect import protect
 from farshore.operations.remove_vpg import remove_vpg
+from farshore.operations.reverse_protection import reverse_protection
 from farshore.site.clock import now_ns
 from farshore.site.peer_client import PeerSilent
 from farshore.site.peer_server import Call
 from farshore.site.site import Site
 from farshore.site.tasks import TaskRow
+from farshore.site.vpgs import RowChanged
 
 FOLLOW_AFTER_SECONDS = 3.0
 """An order that was not answered is asked after when it is that old: before, it may still be on its way."""
+ATTEMPTS_MAX = 4
 UNANSWERED = "Passed on to the other site, which has not answered yet."
 
 log = structlog.get_logger("orders")
@@ -44,6 +55,8 @@ class Kind:
     workflow: Workflow
     admit: Callable[[Site, TaskRow], Awaitable[admission.Admitted]]
     changing: bool
+    supersedes: bool = False
+    """Whether its admission may end what runs in its favour; any other changing one is refused then."""
 
 
 KINDS: dict[str, Kind] = {
@@ -52,6 +65,15 @@ KINDS: dict[str, Kind] = {
     TaskType.InsertTaggedCP.value: Kind(insert_checkpoint, admission.admit_checkpoint, changing=False),
     TaskType.FailOverTest.value: Kind(failover_test, admission.admit_failover_test, changing=False),
     TaskType.StopFailOverTest.value: Kind(failover_test_stop, admission.admit_failover_test_stop, changing=False),
+    TaskType.FailOver.value: Kind(failover, admission_recovery.admit_failover, changing=True, supersedes=True),
+    TaskType.FailoverCommit.value: Kind(failover_commit, admit_commit(Action.FailoverCommit), changing=True),
+    TaskType.FailoverRollback.value: Kind(failover_rollback, admit_rollback(Action.FailoverRollback), changing=True),
+    TaskType.Move.value: Kind(move, admission_recovery.admit_move, changing=True),
+    TaskType.MoveCommit.value: Kind(move_commit, admit_commit(Action.MoveCommit), changing=True),
+    TaskType.MoveRollback.value: Kind(move_rollback, admit_rollback(Action.MoveRollback), changing=True),
+    TaskType.UpdateProtectionGroup.value: Kind(
+        reverse_protection, admission_recovery.admit_protect_back, changing=True
+    ),
 }
 
 
@@ -78,11 +100,27 @@ class Orders:
 
     async def _take(self, task: TaskRow) -> None:
         """Admit, make durable, start. An order that is known is not begun again."""
-        if await in_thread(self._site.tasks.get, task.id) is None:
-            admitted = await KINDS[task.type].admit(self._site, task)
-            if await in_thread(self._site.tasks.begin, admitted.task, admitted.also):
-                log.info("order taken", task=task.id, type=task.type, vpg=task.vpg_id, who=task.who)
-                await start(KINDS[task.type].workflow, task.id)
+        if await in_thread(self._site.tasks.get, task.id) is None and await self._begin(task):
+            log.info("order taken", task=task.id, type=task.type, vpg=task.vpg_id, who=task.who)
+            await start(KINDS[task.type].workflow, task.id)
+
+    async def _begin(self, task: TaskRow) -> bool:
+        """Admit and make durable; decided anew when the VPG changed between the two. Raises what refuses it."""
+        kind = KINDS[task.type]
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            if kind.changing and not kind.supersedes:
+                running = await demand_idle(self._site, task.vpg_id)
+                if running is not None:
+                    fact = f"The VPG is busy with {running.type} (task {running.id})."
+                    raise Conflict(fact, "Wait until that task has ended.")
+            admitted = await kind.admit(self._site, task)
+            begin = self._site.tasks.begin
+            try:
+                return await in_thread(begin, admitted.task, admitted.also, supersedes=admitted.supersedes)
+            except RowChanged:
+                if attempt == ATTEMPTS_MAX:
+                    raise
+        return False
 
     async def _pass_on(self, task: TaskRow) -> None:
         row = await in_thread(self._site.vpgs.get, task.vpg_id)

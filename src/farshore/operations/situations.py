@@ -40,7 +40,18 @@ async def stand(site: Site, row: VpgRow) -> Standing:
         _ask(site, vpg.recovery_site_id, "list_checkpoints", vpg_id=vpg.id, limit=1, newest_first=True),
     )
     tests = await in_thread(site.tests.of, vpg.id, *OPEN_STATES)
+    recovery, way_home = vpg.recovery, vpg.way_home
+    at = (recovery.kind, recovery.stage) if recovery else ("", "")
+    partial = recovery is not None and len(recovery.vm_ids) < len(vpg.vms)
     known = {
+        Situation.Committing: at[1] == "committing",
+        Situation.RollingBack: at[1] == "rolling_back",
+        Situation.FailoverBeforeCommit: at == ("failover", "before_commit") and not partial,
+        Situation.PartialFailoverBeforeCommit: at == ("failover", "before_commit") and partial,
+        Situation.MoveBeforeCommit: at == ("move", "before_commit"),
+        Situation.Moving: at == ("move", "recovering"),
+        Situation.FailingOver: at == ("failover", "recovering"),
+        Situation.NeedsConfiguration: way_home is not None and not way_home.began,
         Situation.Creating: row.phase == "creating",
         Situation.Deleting: row.phase == "removing",
         Situation.NoVms: not vpg.vms,

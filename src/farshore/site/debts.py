@@ -49,6 +49,6 @@ class Debts:
         """What is owed for that VPG."""
         return [debt for debt in self.all() if debt.vpg_id == vpg_id]
 
-    def forget(self, connection: sa.Connection, vpg_id: str) -> None:
-        """Within a transaction: nothing is owed for that VPG any more."""
-        connection.execute(table.delete().where(table.c.vpg_id == vpg_id))
+    def forget(self, connection: sa.Connection, vpg_id: str, call: str) -> None:
+        """Within a transaction: that call is not owed for that VPG any more."""
+        connection.execute(table.delete().where(table.c.vpg_id == vpg_id, table.c.call == call))

@@ -97,7 +97,17 @@ class PeerCalls:
         """The other site's row of a VPG; taken when it is of higher rank."""
         row = VpgRow.from_json(arguments["row"])
         self._check(caller, row.vpg)
-        return await asyncio.to_thread(self._site.vpgs.put, row)
+        return await asyncio.to_thread(self._take, row)
+
+    def _take(self, row: VpgRow) -> bool:
+        """Put the row if it is of higher rank; operations of an older epoch end with it [I8]."""
+        before = self._site.vpgs.get(row.vpg.id)
+        taken = self._site.vpgs.put(row)
+        if taken and before is not None and row.vpg.epoch > before.vpg.epoch:
+            running = self._site.tasks.changing(row.vpg.id)
+            if running is not None and running.runs_at == self._site.id:
+                self._site.tasks.fail(running.id, f"It is superseded by epoch {row.vpg.epoch} of the other site.")
+        return taken
 
     async def exchange_rows(self, caller: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """Both sites' rows meet: of each VPG the higher rank wins at both."""
@@ -106,7 +116,7 @@ class PeerCalls:
             self._check(caller, row.vpg)
             known = await asyncio.to_thread(self._site.vpgs.get, row.vpg.id) is not None
             if known or (row.phase == "active" and row.vpg.owner_site_id == caller):
-                await asyncio.to_thread(self._site.vpgs.put, row)
+                await asyncio.to_thread(self._take, row)
         rows = await asyncio.to_thread(self._site.vpgs.listed)
         return [row.to_json() for row in rows if caller in (row.vpg.protected_site_id, row.vpg.recovery_site_id)]
 

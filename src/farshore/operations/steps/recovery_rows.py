@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from farshore.errors import Conflict
 from farshore.model.policies import CommitPolicy
-from farshore.model.recovery import RecoveredVm, Recovery, RecoveryStage
+from farshore.model.recovery import RecoveredVm, Recovery
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step, stoppable_step
 from farshore.site.clock import now_ns
@@ -161,10 +159,3 @@ def _leave(vpg_id: str) -> None:
     with site().database.transaction() as connection:
         site().vpgs.replace(connection, row, VpgRow(vpg, "active"))
         site().deadlines.end(connection, vpg_id)
-
-
-def staged(connection: sa.Connection, row: VpgRow, stage: RecoveryStage, **changes: Any) -> None:
-    """Within the transaction of an order: the recovery's next stage; the policy's time is over."""
-    recovery = recovery_of(row.vpg).model_copy(update={"stage": stage, **changes})
-    site().vpgs.replace(connection, row, VpgRow(changed(row.vpg, recovery=recovery), "active"))
-    site().deadlines.end(connection, row.vpg.id)
