@@ -125,6 +125,7 @@ class Appliance:
             if present is not None:
                 await present.stop(keep_bitmaps=True)
                 del self.protections[order.vpg_id]
+            self._take_word(order, present)
             write_durably(self.folder / "protect" / f"{order.vpg_id}.json", order.model_dump_json().encode())
             return self._protect(order).status()
 
@@ -136,10 +137,20 @@ class Appliance:
         if size != size_bytes:
             raise BadInput(f"Disk {disk_id} of VM {vm_id} has {size} bytes, not {size_bytes}.")
 
+    def _take_word(self, order: ProtectSpec, present: VpgProtection | None) -> None:
+        """What the order says was synced counts once, when it is new: later, what came to pass here does."""
+        before = present.spec if present is not None else None
+        is_new = before is None or (before.synced, before.journal_id) != (order.synced, order.journal_id)
+        if order.synced and order.journal_id and is_new:
+            self._state_of(order.vpg_id).take_word(order.synced, order.journal_id)
+
+    def _state_of(self, vpg_id: str) -> ProtectionState:
+        return ProtectionState.load(self.folder / "state" / f"{vpg_id}.json")
+
     def _protect(self, order: ProtectSpec) -> VpgProtection:
         self.members.add(order.vpg_id, order.vm_ids)
-        state = ProtectionState.load(self.folder / "state" / f"{order.vpg_id}.json")
         seconds = self.config.settings.generation_seconds
+        state = self._state_of(order.vpg_id)
         protection = VpgProtection(order, self.around, self.hypervisors, state, seconds)
         self.protections[order.vpg_id] = protection
         protection.start()

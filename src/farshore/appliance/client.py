@@ -88,9 +88,10 @@ class ApplianceClient(RecoveryClient):
     async def protection_status(self, vpg_id: str) -> dict[str, Any]:
         """What the protection of a VPG is doing.
 
-        state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind, done_bytes,
-        total_bytes, sent_bytes} or None, link (connected, down, or the code of a refusal), unacknowledged_bytes,
-        received_bytes, last_marker, last_vouched, holes.
+        epoch, state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind (initial,
+        delta, bitmap), done_bytes, total_bytes, read_bytes, hash_bytes, sent_bytes} or None, last_sync (the same of the
+        last one that was done, and ended_ns) or None, link (connected, down, or the code of a refusal),
+        unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes.
         """
         return dict(await self.call("protection_status", vpg_id=vpg_id))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from farshore.model.files import write_durably
+
+SyncKind = Literal["initial", "delta", "bitmap"]
 
 
 @dataclass(slots=True)
@@ -23,6 +25,8 @@ class ProtectionState:
     journal_id: str = ""
     synced: dict[str, str] = field(default_factory=dict)
     holes: list[dict[str, Any]] = field(default_factory=list)
+    last_sync: dict[str, Any] | None = None
+    """The figures of the last sync that was done."""
 
     @classmethod
     def load(cls, path: Path) -> ProtectionState:
@@ -30,7 +34,12 @@ class ProtectionState:
         try:
             data = json.loads(path.read_text())
             return cls(
-                path, int(data["last_session"]), str(data["journal_id"]), dict(data["synced"]), list(data["holes"])
+                path=path,
+                last_session=int(data["last_session"]),
+                journal_id=str(data["journal_id"]),
+                synced=dict(data["synced"]),
+                holes=list(data["holes"]),
+                last_sync=data.get("last_sync"),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return cls(path)
@@ -42,8 +51,25 @@ class ProtectionState:
             "journal_id": self.journal_id,
             "synced": self.synced,
             "holes": self.holes[-100:],
+            "last_sync": self.last_sync,
         }
         write_durably(self.path, json.dumps(data).encode())
+
+    def take_word(self, synced: dict[str, str], journal_id: str) -> None:
+        """The order's word that `journal_id` holds everything but what the bitmaps in these processes count."""
+        self.synced = {**(self.synced if journal_id == self.journal_id else {}), **synced}
+        self.journal_id = journal_id
+        self.save()
+
+    def kind_for(self, vm_id: str, instance: str, journal_id: str, *, unbroken: bool, copies: bool) -> SyncKind:
+        """How a disk of that process is to be synced: `unbroken` are its bitmaps, `copies` the other site has for sure.
+
+        Bitmaps where they count on from what that journal has; hashes where it was synced once; else all is read.
+        """
+        if unbroken and self.is_synced(vm_id, instance, journal_id):
+            return "bitmap"
+        known = bool(self.journal_id) and journal_id in ("", self.journal_id)
+        return "delta" if copies or known else "initial"
 
     def is_synced(self, vm_id: str, instance: str, journal_id: str) -> bool:
         """Whether bitmaps suffice for that process of the VM."""

@@ -20,6 +20,8 @@ from farshore.model.files import sync_directory, write_durably
 WATCH_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS_MAX = 5.0
+_WORDS = {"stream": b"c", "hashes": b"h"}
+"""What a connection is for, as the carrier is told."""
 
 
 class VpgJournal:
@@ -70,11 +72,11 @@ class VpgJournal:
             await asyncio.sleep(0.05)
         return await self.carrier.call(call, timeout_seconds, **args)
 
-    def hand_over(self, connection: socket.socket) -> None:
-        """Pass an accepted stream connection to the carrier. Raises Unavailable when there is none."""
+    def hand_over(self, connection: socket.socket, kind: str) -> None:
+        """Pass an accepted connection (stream or hashes) to the carrier. Raises Unavailable when there is none."""
         if self._connections is None or self.carrier is None or not self.carrier.is_alive:
             raise Unavailable(f"The journal of VPG {self.spec.vpg_id} is not up.", "The sender tries again by itself.")
-        socket.send_fds(self._connections, [b"c"], [connection.fileno()])
+        socket.send_fds(self._connections, [_WORDS[kind]], [connection.fileno()])
 
     async def _watch(self) -> None:
         pause = 0.1

@@ -1,7 +1,7 @@
-"""The appliance's one TCP port: the first line, in clear, says whether a manager or another site's sender calls.
+"""The appliance's one TCP port: the first line, in clear, says whether a manager or another site calls, and for what.
 
-A stream's connection is handed to its VPG's journal as it is, before TLS. A control connection does TLS here, must
-show this site's own certificate, and then speaks JSON lines (`lines`).
+A stream's connection, or one that asks for hashes, is handed to its VPG's journal as it is, before TLS. A control
+connection does TLS here, must show this site's own certificate, and then speaks JSON lines (`lines`).
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class AppliancePort:
         try:
             line = await asyncio.wait_for(_first_line(connection), PREAMBLE_SECONDS_MAX)
             kind, vpg_id = parse_preamble(line)
-            if kind == "stream":
-                self.appliance.journal(vpg_id).hand_over(connection)
+            if kind in ("stream", "hashes"):
+                self.appliance.journal(vpg_id).hand_over(connection, kind)
                 connection.close()
             else:
                 await self._control(connection)

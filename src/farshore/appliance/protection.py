@@ -19,9 +19,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from farshore.appliance.checkpointing import Checkpointing
-from farshore.appliance.durable_state import ProtectionState
+from farshore.appliance.durable_state import ProtectionState, SyncKind
 from farshore.appliance.road import Road, Surroundings, export_name
-from farshore.appliance.syncing import SyncProgress, SyncRun, close_exports, kind_of
+from farshore.appliance.syncing import RoundSync, SyncProgress, close_exports
 from farshore.errors import Conflict, FarshoreError, Unavailable
 from farshore.hypervisor.driver import TapDisk, VmHandle
 from farshore.hypervisor.registry import Hypervisors
@@ -116,9 +116,11 @@ class VpgProtection:
         window = self.road.window if self.road.has_window else None
         return {
             "vpg_id": self.spec.vpg_id,
+            "epoch": self.spec.epoch,
             "state": self.state,
             "reason": self.reason,
             "sync": self.progress.to_json() if self.progress else None,
+            "last_sync": self.memory.last_sync,
             "link": self.road.link.state if self.road.link.state != "refused" else self.road.link.code or "refused",
             "link_reason": self.road.link.reason,
             "unacknowledged_bytes": window.unacknowledged_bytes() if window else 0,
@@ -160,9 +162,9 @@ class VpgProtection:
         await self._wait_for_room()
         self.state, self.reason = "attaching", ""
         self._lost.clear()
-        initial = await self._attach_all()
-        await self.road.ask_tap("begin", control=self._what_is_protected(initial))
-        await self._sync(initial)
+        sync = RoundSync(self.road, self.around, self.handles, await self._attach_all(), self._say)
+        await self.road.ask_tap("begin", control=[*self._what_is_protected(), sync.record("sync_begin")])
+        await self._sync(sync)
         checkpointing = Checkpointing(self.spec, self.road, self.handles, self.memory, self._generation_seconds)
         self.checkpointing = checkpointing
         self.state, self.reason = "protecting", ""
@@ -182,9 +184,9 @@ class VpgProtection:
                 f"The other site does not take this session ({self.road.link.code}).", "A new one begins."
             )
 
-    async def _attach_all(self) -> list[int]:
-        """Attach every disk; returns the numbers of the volumes that must be read whole."""
-        initial: list[int] = []
+    async def _attach_all(self) -> dict[int, SyncKind]:
+        """Attach every disk; returns how each volume, by its number, is to be synced."""
+        kinds: dict[int, SyncKind] = {}
         for vm_id in self.spec.vm_ids:
             await self.road.ping_tap()
             async with self._opening:
@@ -194,39 +196,41 @@ class VpgProtection:
             volumes = self._volumes_of(vm_id)
             disks = [TapDisk(v.disk_id, self.road.tap_socket, export_name(v.number)) for v in volumes]
             attached = await handle.attach(disks)
-            known = self.memory.is_synced(vm_id, handle.instance, self.road.link.journal_id)
-            initial += [v.number for v in volumes if not (known and attached[v.disk_id].bitmaps_unbroken)]
-        return initial
+            for volume in volumes:
+                unbroken = attached[volume.disk_id].bitmaps_unbroken
+                kinds[volume.number] = self.memory.kind_for(
+                    vm_id, handle.instance, self.road.link.journal_id, unbroken=unbroken, copies=self.spec.delta
+                )
+        return kinds
 
     def _volumes_of(self, vm_id: str) -> list[Volume]:
         return [v for v in self.spec.volumes if v.vm_id == vm_id]
 
-    def _what_is_protected(self, initial: list[int]) -> list[dict[str, Any]]:
+    def _what_is_protected(self) -> list[dict[str, Any]]:
         definitions = [
             {"type": "definition", "vm": self.hypervisors.definition(vm_id).model_dump(mode="json")}
             for vm_id in self.spec.vm_ids
         ]
-        volumes = {"type": "volumes", "volumes": [v.model_dump(mode="json") for v in self.spec.volumes]}
-        numbers = [v.number for v in self.spec.volumes]
-        begin = {"type": "sync_begin", "kind": kind_of(initial), "volumes": numbers}
-        return [volumes, *definitions, begin]
+        return [{"type": "volumes", "volumes": [v.model_dump(mode="json") for v in self.spec.volumes]}, *definitions]
 
-    async def _sync(self, initial: list[int]) -> None:
+    def _say(self, reason: str) -> None:
+        self.reason = reason
+
+    async def _sync(self, sync: RoundSync) -> None:
         self.state = "syncing"
-        self.progress = SyncProgress(kind_of(initial))
-        run = SyncRun(self.road.sync_socket, self.around.log(f"sync-{self.road.short}"), self.progress)
+        self.progress = sync.progress
+        await self._unless_lost(sync.wait_for_the_other_site(self.memory))
         for handle in self.handles.values():
             await self.road.ping_tap()
             await handle.freeze_for_sync()
-        for volume in self.spec.volumes:
-            await run.add(volume, self.handles[volume.vm_id], volume.number not in initial)
-        await self._unless_lost(run.run())
+        await self._unless_lost(sync.read())
         await close_exports(self.handles)
         for handle in self.handles.values():  # drains: what was in flight while we read has reached the tap
             await self.road.ping_tap()
             await handle.begin_generation()
-        numbers = [v.number for v in self.spec.volumes]
-        await self.road.ask_tap("control", records=[{"type": "sync_end", "kind": kind_of(initial), "volumes": numbers}])
+        await self.road.ask_tap("control", records=[sync.record("sync_end")])
+        self.memory.last_sync = sync.final_figures()
+        self.memory.save()
         self.progress = None
 
     async def _until_lost(self, checkpointing: Checkpointing) -> None:

@@ -22,6 +22,8 @@ from farshore.identity.contexts import server_context
 from farshore.identity.trust import peer_site_id
 
 _LOG = logging.getLogger("farshore.journal")
+HASHES = b"h"
+"""The byte that comes with a connection which asks for hashes; any other one: a stream."""
 
 
 class Opening:
@@ -75,7 +77,8 @@ def take_connections(source: socket.socket, opening: Opening) -> None:
             connection = socket.socket(fileno=fd)
             connection.setblocking(True)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=service.connection, args=(connection,), daemon=True).start()
+            serve = service.hashes.connection if data == HASHES else service.connection
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from uuid import UUID
 from farshore.datapath.journal import Journal, NoSpace, OldSession, SequenceGap
 from farshore.datapath.journal.retired import begin_anew
 from farshore.datapath.journal_carrier.alone import Alone
+from farshore.datapath.journal_carrier.hash_service import HashService
 from farshore.datapath.journal_carrier.takings import Takings
 from farshore.datapath.replica.old_disks import OldDisks
 from farshore.datapath.replica.promotion import Promoter
@@ -82,6 +83,7 @@ class Service:
         self.takings = Takings(self.journal, self.promoter, self.old_disks, self._alone, self.stopping)
         self._context = context
         self._peer_of = peer_of
+        self.hashes = HashService(self.journal, spec.vpg_id, context, self._demand_peer)
         self._pool = BufferPool()
         self._turn = threading.Lock()
         self._newest_session = self.journal.ledger.session
@@ -235,6 +237,7 @@ class Service:
     def stop(self) -> None:
         """Finish the write in hand, make durable, close."""
         self.stopping.set()
+        self.hashes.stop()
         receiver = self.receiver
         if receiver is not None:
             receiver.stop()

@@ -60,14 +60,19 @@ def stream_preamble(vpg_id: str) -> bytes:
     return f"FARSHORE/1 stream {vpg_id}\n".encode()
 
 
+def hashes_preamble(vpg_id: str) -> bytes:
+    """The line in clear that begins a connection which asks for hashes (see hash_messages)."""
+    return f"FARSHORE/1 hashes {vpg_id}\n".encode()
+
+
 CONTROL_PREAMBLE = b"FARSHORE/1 control\n"
 
 
 def parse_preamble(line: bytes) -> tuple[str, str]:
-    """("stream", vpg) or ("control", ""). Raises BadInput for anything else."""
+    """("stream", vpg), ("hashes", vpg) or ("control", ""). Raises BadInput for anything else."""
     words = line.decode("ascii", "replace").split()
-    if len(words) == 3 and words[0] == "FARSHORE/1" and words[1] == "stream":
-        return "stream", words[2]
+    if len(words) == 3 and words[0] == "FARSHORE/1" and words[1] in ("stream", "hashes"):
+        return words[1], words[2]
     if words == ["FARSHORE/1", "control"]:
         return "control", ""
     raise BadInput("The connection did not begin as Farshore's do.", "Is the port of an appliance meant?")

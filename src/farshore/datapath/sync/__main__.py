@@ -9,10 +9,14 @@ import json
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
+from farshore.datapath.stream.destination import HashPeer
+from farshore.datapath.sync.hash_source import HashSource
 from farshore.datapath.sync.reader import Places, Reader, SyncVolume
 from farshore.errors import FarshoreError
+from farshore.identity.contexts import client_context
 
 
 def _end_with_the_watcher() -> None:
@@ -33,11 +37,22 @@ def main() -> int:
     threading.Thread(target=_end_with_the_watcher, daemon=True).start()
     volumes = [SyncVolume(**volume) for volume in order["volumes"]]
     try:
-        Reader(Places(order["tap"]), tell).run(volumes)
+        reader = Reader(Places(order["tap"]), tell)
+        reader.run(volumes, _hashes(order.get("hashes"), reader))
     except (FarshoreError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _hashes(order: dict[str, Any] | None, reader: Reader) -> HashSource | None:
+    """The other site's hashes, where a volume is to be compared."""
+    if order is None:
+        return None
+    peer = HashPeer(**order["peer"])
+    return HashSource(
+        peer, lambda: client_context(Path(order["identity"]), order["peer_site"]), lambda: reader.say(at_once=True)
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The sync reader: for each extent, take a place in the stream, read, fill the place.
 
+Which extents: all of the disk, those of a dirty bitmap, or those that differ from the other site's copy (`comparing`).
+
 Extents that the export calls zero are sent as zero records; that is looked at again after the place was taken, since
 only then does a later write stand behind it.
 """
@@ -12,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from farshore.datapath.sync.comparing import Comparer
+from farshore.datapath.sync.hash_source import HashSource
 from farshore.datapath.tap.filling import REQUEST_BYTES_MAX
 from farshore.datapath.tap.reservation import ANSWER, KIND_DATA, KIND_ZERO, RESERVE, VERDICT
 from farshore.errors import Fault
@@ -27,13 +31,14 @@ TELL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class SyncVolume:
-    """One disk to read: its number in the stream, and its export; without a bitmap it is read whole."""
+    """One disk to read: its number in the stream, and its export; without a bitmap it is read whole, or compared."""
 
     number: int
     size_bytes: int
     socket: str
     export: str
     bitmap_context: str | None
+    compare: bool = False
 
 
 class Places:
@@ -77,7 +82,7 @@ class Places:
 
 
 class Reader:
-    """Reads volumes, one after the other. `tell` gets progress: done, total and sent bytes."""
+    """Reads volumes, one after the other. `tell` gets progress: bytes done, read and so on, and what it waits for."""
 
     def __init__(self, places: Places, tell: Callable[[dict[str, Any]], None]) -> None:
         """`places` is the tap's side."""
@@ -85,23 +90,33 @@ class Reader:
         self.tell = tell
         self.done_bytes = 0
         self.total_bytes = 0
+        self.read_bytes = 0
         self.sent_bytes = 0
         self._told_at = 0.0
+        self._hashes: HashSource | None = None
         self._buffer = memoryview(bytearray(REQUEST_BYTES_MAX))
 
-    def run(self, volumes: list[SyncVolume]) -> None:
-        """Read them all. Raises Fault (an export or the tap failed)."""
+    def run(self, volumes: list[SyncVolume], hashes: HashSource | None = None) -> None:
+        """Read them all; those to be compared need `hashes`. Raises Fault (an export, the tap, or the other site)."""
+        self._hashes = hashes
         for volume in volumes:
-            contexts = (BASE_ALLOCATION, *([volume.bitmap_context] if volume.bitmap_context else []))
-            with NbdClient(volume.socket, volume.export, contexts) as disk:
+            with self._disk(volume) as disk:
                 extents = list(self.extents(disk, volume))
                 self.total_bytes += sum(length for _, length in extents)
         for volume in volumes:
-            contexts = (BASE_ALLOCATION, *([volume.bitmap_context] if volume.bitmap_context else []))
-            with NbdClient(volume.socket, volume.export, contexts) as disk:
+            with self._disk(volume) as disk:
+                if volume.compare:
+                    assert hashes is not None
+                    Comparer(hashes, self).compare(disk, volume.number, volume.size_bytes)
+                    continue
                 for offset, length in self.extents(disk, volume):
-                    self._extent(disk, volume.number, offset, length)
-        self._say(True)
+                    self.send(disk, volume.number, offset, length)
+        self.say(finished=True)
+
+    @staticmethod
+    def _disk(volume: SyncVolume) -> NbdClient:
+        contexts = (BASE_ALLOCATION, *([volume.bitmap_context] if volume.bitmap_context else []))
+        return NbdClient(volume.socket, volume.export, contexts)
 
     def extents(self, disk: NbdClient, volume: SyncVolume) -> Iterator[tuple[int, int]]:
         """(offset, length) to be synced: the dirty extents, or the whole disk."""
@@ -116,7 +131,8 @@ class Reader:
                     yield extent.offset, extent.length
             at += length
 
-    def _extent(self, disk: NbdClient, number: int, offset: int, length: int) -> None:
+    def send(self, disk: NbdClient, number: int, offset: int, length: int) -> None:
+        """Put a run into the stream, as it is when its place there is taken."""
         end = offset + length
         while offset < end:
             for run in disk.block_status(offset, min(ZERO_BYTES_MAX, end - offset)):
@@ -132,8 +148,7 @@ class Reader:
             self.places.cancel()
             return False
         self.places.fill(None)
-        self.done_bytes += length
-        self._say(False)
+        self.note(done_bytes=length)
         return True
 
     def _data(self, disk: NbdClient, number: int, offset: int, length: int) -> None:
@@ -145,19 +160,28 @@ class Reader:
             disk.pread_into(payload, offset)
             self.places.fill(payload)
             offset += size
-            self.done_bytes += size
             self.sent_bytes += size
-            self._say(False)
+            self.note(done_bytes=size, read_bytes=size)
 
-    def _say(self, finished: bool) -> None:
+    def note(self, *, done_bytes: int = 0, read_bytes: int = 0) -> None:
+        """Count, and tell now and then."""
+        self.done_bytes += done_bytes
+        self.read_bytes += read_bytes
+        self.say()
+
+    def say(self, *, finished: bool = False, at_once: bool = False) -> None:
+        """Tell how far it is; at most ten times a second, unless it is finished or must be told at once."""
         now = time.monotonic()
-        if finished or now - self._told_at > TELL_SECONDS:
+        if finished or at_once or now - self._told_at > TELL_SECONDS:
             self._told_at = now
             self.tell(
                 {
                     "done_bytes": self.done_bytes,
                     "total_bytes": self.total_bytes,
+                    "read_bytes": self.read_bytes,
+                    "hash_bytes": self._hashes.received_bytes if self._hashes else 0,
                     "sent_bytes": self.sent_bytes,
+                    "reason": self._hashes.reason if self._hashes else "",
                     "finished": finished,
                 }
             )
