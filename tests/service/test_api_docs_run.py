@@ -41,4 +41,4 @@ def test_the_commands_of_the_api_page_do_what_it_says(tmp_path: Path) -> None:
             ["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=False
         )
     codes = re.findall(r"(?m)^\d{3}$", run.stdout)
-    assert codes == ["200"] * 6, run.stdout + run.stderr
+    assert codes == ["200"] * 12, run.stdout + run.stderr

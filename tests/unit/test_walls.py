@@ -24,7 +24,7 @@ LAWFUL = {
     "manager": "import dbos, uvicorn, sqlalchemy",
     "operations": "import dbos\nfrom farshore.appliance.client import Client",
     "api": "import fastapi, defusedxml",
-    "cli": "import typer, rich",
+    "cli": "import typer, rich, jinja2",
     "hypervisor": "from qemu.qmp import QMPClient",
     "site": "import sqlalchemy, alembic\nfrom farshore.appliance.client import Client",
     "appliance": "import farshore.hypervisor, farshore.datapath",
@@ -43,6 +43,7 @@ UNLAWFUL = {
     "dbos": ("site", "import dbos"),
     "The web server's": ("site", "import fastapi"),
     "The terminal's": ("manager", "import rich"),
+    "Templates": ("api", "import jinja2"),
     "SQL": ("appliance", "import sqlalchemy"),
     "Certificates": ("site", "import cryptography"),
 }

@@ -51,6 +51,8 @@ class SiteClient:
         import httpx
 
         self.access = access
+        self.named_by = ""
+        """The options that named the site, as they go behind a command that a person is told to type."""
         self._sign_in = sign_in
         self._authorization: dict[str, str] = {}
         verify = _trust(access.ca) if transport is None else True

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from farshore.cli import journal_commands, pair_command, site_commands, task_commands, vm_commands, vpg_commands
+from farshore.cli import (
+    journal_commands,
+    pair_command,
+    recovery_commands,
+    report_commands,
+    site_commands,
+    task_commands,
+    vm_commands,
+    vpg_commands,
+)
 from farshore.cli.exit_codes import ExitCode, exit_code_of
 from farshore.errors import FarshoreError
 
@@ -26,8 +35,12 @@ def build() -> typer.Typer:
     app.callback()(_top)
     app.add_typer(site_commands.app, name="site")
     app.add_typer(vm_commands.app, name="vm")
-    app.add_typer(vpg_commands.app, name="vpg")
+    vpg = typer.Typer(help=vpg_commands.HELP, no_args_is_help=True)
+    vpg.add_typer(vpg_commands.app)
+    vpg.add_typer(recovery_commands.app)
+    app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")
+    app.add_typer(report_commands.app, name="report")
     app.add_typer(journal_commands.app, name="journal")
     pair_command.register(app)
     return app

@@ -89,4 +89,14 @@ def _connect(*, sign_in: str, **where: Any) -> Any:
 
     if sign_in not in ("classic", "token"):
         raise BadInput(f"--sign-in {sign_in} is unknown.", "Use classic or token.")
-    return SiteClient(choose_access(**where), "token" if sign_in == "token" else "classic")
+    client = SiteClient(choose_access(**where), "token" if sign_in == "token" else "classic")
+    client.named_by = _named_by(where)
+    return client
+
+
+def _named_by(where: dict[str, Any]) -> str:
+    """The options that named the site, but for the password."""
+    import shlex
+
+    given = [(name, value) for name, value in where.items() if value is not None and name != "password"]
+    return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given)

@@ -11,7 +11,8 @@ from farshore.cli.client import SiteClient
 from farshore.cli.options import command
 from farshore.cli.output import Output, time_text
 
-app = typer.Typer(help="Groups of VMs: protect them, list checkpoints, test a failover.", no_args_is_help=True)
+HELP = "Groups of VMs: protect them, list checkpoints, test a failover, fail over, move, and home again."
+app = typer.Typer()
 
 VpgName = Annotated[str, typer.Argument(metavar="VPG", help="Name or identifier of the VPG.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only print the task.")]
@@ -84,6 +85,7 @@ def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
     """Show one VPG."""
     from farshore.cli.find import find_vpg
     from farshore.cli.names import PRIORITY_NAMES, vpg_state_text
+    from farshore.cli.recovery_words import next_commands, standing
 
     v = api.get(f"/vpgs/{find_vpg(api, vpg)['VpgIdentifier']}")
     test = (v.get("ActiveProcessesApi") or {}).get("RunningFailOverTestApi")
@@ -104,6 +106,8 @@ def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
             ("used", f"{v['UsedStorageInMB']} MB"),
             ("last test", v.get("LastTest")),
             ("test running", "yes" if test else "no"),
+            *standing(v),
+            *(("next" if n == 0 else "", line) for n, line in enumerate(next_commands(api, v))),
         ),
     )
 

@@ -21,20 +21,29 @@ def wait_for_task(
     """The task's last state, once it has completed.
 
     Raises Fault with the task's reason when it ended in another way, Unavailable when it has not ended in time (it
-    goes on at the site).
+    goes on at the site). While it runs, its note and percent are shown.
     """
+    from rich.markup import escape
+
     deadline = time.monotonic() + timeout_seconds
+    words = what or f"task {task_id}"
+    told = ""
     with out.bar() as bar:
-        line = bar.add_task(what or f"task {task_id}", total=100)
+        line = bar.add_task(words, total=100)
         while True:
             task: dict[str, Any] = api.get(f"/tasks/{task_id}")
             state, progress = int(task["Status"]["State"]), int(task["Status"].get("Progress") or 0)
-            bar.update(line, completed=progress)
+            note = str(task.get("CompleteReason") or "") if state == TaskState.IN_PROGRESS else ""
+            bar.update(line, completed=progress, description=escape(f"{words}: {note}" if note else words))
+            if note not in ("", told) and bar.disable:
+                out.note(f"{words}, {progress} %: {note}")
+                told = note
             if state == TaskState.COMPLETED:
                 return task
             if state in (TaskState.FAILED, TaskState.STOPPED):
                 reason = task.get("CompleteReason") or "no reason was given"
-                raise Fault(f"Task {task_id} ended as {task_state_name(state)}: {reason}", "")
+                fact = f"Task {task_id} ended as {task_state_name(state)}: {reason}"
+                raise Fault(fact, f"See its steps with: farshore report show {task_id}{api.named_by}")
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"Task {task_id} has not ended within {timeout_seconds:.0f} s; it goes on.",

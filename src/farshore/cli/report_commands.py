@@ -1,0 +1,45 @@
+"""`farshore report`: what an operation did, step by step; as a table, as JSON, as one HTML file to be kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from farshore.cli.client import SiteClient
+from farshore.cli.options import command
+from farshore.cli.output import Output
+
+app = typer.Typer(help="Reports: what an operation did, step by step.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Reports: what an operation did, step by step."""
+
+
+@command(app, "show")
+def show(
+    api: SiteClient,
+    out: Output,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The identifier of the operation's task.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML file that needs nothing else.")
+    ] = None,
+) -> None:
+    """Show what an operation did: each step with its time, RPO and RTO, who asked for it."""
+    from farshore.cli.report_text import report_facts, report_steps
+
+    report: dict[str, Any] = api.get(f"/reports/recovery/{task}")
+    if html is not None:
+        from farshore.cli.report_page import report_page
+        from farshore.model.files import write_durably
+
+        write_durably(html, report_page(report).encode())
+        out.note(f"Written to {html}.")
+    if out.as_json:
+        out.result(report)
+        return
+    out.facts(report, report_facts(report))
+    out.table(report, ("step", "began after", "took", "result", "reason"), report_steps(report), empty="No steps.")

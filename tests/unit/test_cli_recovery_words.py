@@ -1,0 +1,285 @@
+"""What people read before and after a recovery: durations, policies, plans, what to type next, a report's page."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farshore.cli.plan import Plan, agree
+from farshore.cli.recovery_plans import checkpoint_text, commit_plan, failover_plan, move_plan, protect_back_plan
+from farshore.cli.recovery_words import duration_text, next_commands, policy_text, standing
+from farshore.cli.report_page import report_page
+from farshore.errors import BadInput
+
+
+class Named:
+    """Stands for a client: the options that named its site."""
+
+    named_by = " --site-dir '/srv/south side'"
+
+
+API: Any = Named()
+VPG: dict[str, Any] = {
+    "VpgName": "my shop",
+    "SourceSite": "north",
+    "TargetSite": "south",
+    "VmsCount": 2,
+    "ActiveProcessesApi": {"RunningFailOverTestApi": None, "RunningRecovery": None},
+    "WayHome": None,
+    "Sync": None,
+}
+
+
+def _in(stage: str, kind: str = "failover", **more: Any) -> dict[str, Any]:
+    """A recovery of both VMs in that stage."""
+    vms = [{"VmName": name, "PowerState": "running", "SerialLog": None} for name in ("db", "web")]
+    return {
+        "Kind": kind,
+        "Stage": stage,
+        "TaskIdentifier": "T.S",
+        "CheckpointIdentifier": "9",
+        "CommitPolicy": 0,
+        "SecondsLeft": 90,
+        "IsReverseProtection": False,
+        "KeepSourceVms": False,
+        "Vms": vms,
+        **more,
+    }
+
+
+def _with(recovery: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """The VPG with that recovery."""
+    return {**VPG, "ActiveProcessesApi": {"RunningFailOverTestApi": None, "RunningRecovery": recovery}, **more}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h 0 min"),
+        (2147483647, "24855 d 3 h"),
+    ],
+)
+def test_a_duration_is_told_in_the_unit_that_fits(seconds: float, text: str):
+    """Short ones to the second."""
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds", "text"),
+    [
+        (0, 90, "rolled back by itself after 90 s"),
+        (1, 3600, "committed by itself after 3600 s (60 min)"),
+        (2, 90, "nothing by itself: it waits for a commit or a rollback"),
+    ],
+)
+def test_a_policy_says_what_happens_and_when(policy: int, seconds: int, text: str):
+    """In seconds, as they are counted, and in words."""
+    assert policy_text(policy, seconds) == text
+
+
+def test_in_before_commit_both_ways_out_are_told_as_they_can_be_typed():
+    """With the options that named the site, quoted where a shell needs it."""
+    assert next_commands(API, _with(_in("before_commit"))) == [
+        "farshore vpg commit 'my shop' --site-dir '/srv/south side'",
+        "farshore vpg rollback 'my shop' --site-dir '/srv/south side'",
+    ]
+    assert dict(standing(_with(_in("before_commit"))))["then"] == "rolled back by itself after 90 s"
+
+
+@pytest.mark.parametrize(
+    ("vpg", "word"),
+    [
+        (_with(_in("committing")), "task watch T.S"),
+        (_with(WayHome={"IsAsked": False, "IsExact": True, "HasBegun": False}), "vpg protect-back"),
+        (_with(ActiveProcessesApi={"RunningFailOverTestApi": {"Stage": "running"}}), "vpg test-stop"),
+    ],
+)
+def test_what_waits_for_a_person_is_told(vpg: dict[str, Any], word: str):
+    """One command, the one that goes on."""
+    commands = next_commands(API, vpg)
+    assert len(commands) == 1
+    assert commands[0].startswith(f"farshore {word}")
+
+
+@pytest.mark.parametrize("way_home", [None, {"IsAsked": True, "IsExact": True, "HasBegun": False}])
+def test_where_nothing_waits_nothing_is_told(way_home: dict[str, bool] | None):
+    """Protected, or about to be by itself."""
+    assert next_commands(API, _with(WayHome=way_home)) == []
+
+
+def _failover(**more: Any) -> dict[str, str]:
+    asked: dict[str, Any] = {
+        "chosen": False, "only_some": False, "shutdown": 0, "shutdown_seconds": 300.0,
+        "policy": 0, "seconds": 3600, "reverse": False,
+    }  # fmt: skip
+    checkpoint = {"CheckpointIdentifier": "9", "TimeStamp": "2026-11-25T09:30:00.000Z", "Tag": "noon"}
+    return failover_plan(API, VPG, ["db", "web"], checkpoint, **{**asked, **more}).to_json()
+
+
+def test_the_plan_of_a_failover_says_what_how_and_how_to_go_back():
+    """VMs, checkpoint with age and tag, what happens to the old ones, what follows and when, the way back."""
+    plan = _failover()
+    assert plan["title"] == "Failover of VPG my shop from north to south"
+    assert plan["VMs"] == "db, web"
+    assert re.match(r"the newest; now 9 of 2026-11-25T09:30:00.000Z, .+ old, tagged noon", plan["checkpoint"])
+    assert plan["protected VMs"].startswith("not touched")
+    assert "rolled back by itself after 3600 s (60 min)" in plan["then"]
+    assert "not protected until: farshore vpg protect-back 'my shop'" in plan["at the commit"]
+    assert "farshore vpg rollback 'my shop'" in plan["way back"]
+
+
+def test_the_plan_of_a_failover_follows_what_is_asked():
+    """Each option has its words."""
+    assert _failover(chosen=True)["checkpoint"].startswith("9 of ")
+    assert _failover(shutdown=1)["checkpoint"].startswith("cut when the VMs are off: nothing is lost")
+    assert "makes the failover fail" in _failover(shutdown=1)["protected VMs"]
+    assert "powered off when they are not off after 5 min" in _failover(shutdown=2)["protected VMs"]
+    assert "protected back to north by itself" in _failover(reverse=True)["at the commit"]
+    assert "a VPG of their own" in _failover(only_some=True)["VMs"]
+
+
+@pytest.mark.parametrize(
+    ("reverse", "keep", "said"),
+    [(True, True, "become the replica"), (False, True, "the old VMs stay, powered off"), (False, False, "are DELETED")],
+)
+def test_the_plan_of_a_move_and_of_its_commit_say_what_becomes_of_the_old_vms(reverse: bool, keep: bool, said: str):
+    """What is deleted is told in capitals, both times."""
+    asked: dict[str, Any] = {"force": False, "shutdown_seconds": 300.0, "policy": 2, "seconds": 0}
+    assert said in move_plan(API, VPG, ["db"], reverse=reverse, keep=keep, **asked).to_json()["at the commit"]
+    assert said in commit_plan(API, VPG, _in("before_commit", "move"), reverse=reverse, keep=keep).to_json()["then"]
+
+
+def test_the_plan_of_a_commit_of_some_says_that_the_others_stay():
+    """They lose no checkpoint."""
+    vpg = {**VPG, "VmsCount": 3}
+    plan = commit_plan(API, vpg, _in("before_commit"), reverse=False, keep=False).to_json()
+    assert "other VMs stay protected" in plan["VMs"]
+    assert "gone" not in plan["checkpoint"]
+
+
+@pytest.mark.parametrize(("exact", "said"), [(True, "only what was written since"), (False, "hashes are compared")])
+def test_the_plan_of_the_way_home_says_what_is_sent(exact: bool, said: str):
+    """By bitmap or by hashes."""
+    plan = protect_back_plan({**VPG, "WayHome": {"IsExact": exact}}, ["db"]).to_json()
+    assert said in plan["sync"]
+
+
+def test_a_vpg_without_a_checkpoint_is_told_so():
+    """No age of nothing."""
+    assert "no checkpoint" in checkpoint_text(None)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.text())))
+def test_any_plan_can_be_shown(lines: list[tuple[str, str]]):
+    """Names are data."""
+    assert Plan("title", lines).text().startswith("title\n")
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody has typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+PLAN = Plan("Failover of VPG shop", [("VMs", "db")])
+
+
+@pytest.mark.parametrize("typed", ["y\n", "Yes\n", " YES \n"])
+def test_a_yes_goes_on(typed: str, monkeypatch, capsys):
+    """After the plan was shown, on stderr, so that stdout stays the result's."""
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    agree(PLAN, yes=False, as_json=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Failover of VPG shop" in captured.err
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "n\n", "yess\n"])
+def test_anything_else_begins_nothing(typed: str, monkeypatch):
+    """The end of the input too."""
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    with pytest.raises(BadInput, match="nothing was begun"):
+        agree(PLAN, yes=False, as_json=False)
+
+
+def test_without_a_terminal_only_yes_acts_and_the_plan_is_shown(monkeypatch, capsys):
+    """A script that forgot --yes learns what it would have done."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(BadInput, match="no terminal to ask at"):
+        agree(PLAN, yes=False, as_json=False)
+    agree(PLAN, yes=True, as_json=False)
+    assert capsys.readouterr().err.count("Failover of VPG shop") == 2
+
+
+def _report(name: str, reason: str, end: str | None) -> dict[str, Any]:
+    general: dict[str, Any] = {
+        "VpgName": name,
+        "RecoveryType": "Failover",
+        "StartTime": "2026-11-25T09:30:00.000Z",
+        "Status": "Failed",
+        "InitiatedBy": name,
+        "Notes": reason,
+        "Reason": reason,
+        "RpoInSeconds": "4.000",
+        "RtoInSeconds": None,
+        "Checkpoint": None,
+    }
+    step = {
+        "Description": "start_vms",
+        "Result": "Failed",
+        "StartTime": "2026-11-25T09:30:01.000Z",
+        "EndTime": end,
+        "ExecutionTime": None if end is None else "1.000",
+        "Reason": reason,
+    }
+    settings = {"Vms": [{"VmName": name}], "Steps": [step, {**step, "EndTime": None, "ExecutionTime": None}]}
+    return {"RecoveryOperationIdentifier": "T.S", "General": general, "RecoverySettings": settings}
+
+
+class Page(HTMLParser):
+    """Collects a page's tags, its attributes and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "{{ 7 * 7 }}", "Löhne & 工资", "</td></table>"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("end", [None, "2026-11-25T09:30:02.000Z", "2026-11-25T09:29:00.000Z"])
+def test_the_page_of_a_report_holds_every_text_as_text(name: str, end: str | None):
+    """Names and reasons are data, whatever they are made of, whatever the clock did; nothing is fetched or run."""
+    document = report_page(_report(name, f"because of {name}", end))
+    page = Page()
+    page.feed(document)
+    assert name in page.text
+    assert f"because of {name}" in page.text
+    assert page.tags.isdisjoint({"script", "img", "link", "iframe", "object"})
+    assert page.attributes.isdisjoint({"src", "href", "onerror"})
+    assert "url(" not in document
+    for left, width in re.findall(r"left: ([\d.]+)%; width: ([\d.]+)%", document):
+        assert 0 <= float(left) <= 100
+        assert 0 < float(width) <= 100.01 - float(left)
