@@ -13,6 +13,7 @@ import structlog
 from farshore.appliance.client import ApplianceClient
 from farshore.identity.contexts import client_context, server_context
 from farshore.manager.ports import bind, server
+from farshore.manager.reports import Reports
 from farshore.manager.services import ManagerServices
 from farshore.manager.timers import Timers
 from farshore.model.site import SiteConfig
@@ -32,7 +33,7 @@ log = structlog.get_logger("manager")
 
 def peer_server(site: Site, orders: Orders, views: VpgViews) -> PeerServer:
     """What other sites' managers talk to."""
-    calls = {**PeerCalls(site).calls(), **orders.calls(), **views.calls()}
+    calls = {**PeerCalls(site).calls(), **orders.calls(), **views.calls(), **Reports(site).calls()}
     open_calls: dict[str, Call] = {"authority": site.pairing.answer_authority, "pair": site.pairing.answer_pair}
     return PeerServer(site.peers, calls, open_calls)
 

@@ -8,8 +8,9 @@ import uuid
 from typing import Any
 
 from farshore import __version__
-from farshore.errors import BadInput, Conflict, FarshoreError, NotFound, Unsupported
+from farshore.errors import BadInput, Conflict, FarshoreError, NotFound
 from farshore.manager.inventory import Inventory
+from farshore.manager.recovery_services import RecoveryServices
 from farshore.model.task import TaskState, TaskType, new_task_id
 from farshore.model.views import (
     Account,
@@ -53,12 +54,11 @@ def task_view(task: TaskRow) -> TaskView:
     )
 
 
-class ManagerServices:
+class ManagerServices(RecoveryServices):
     """The site behind the API."""
 
     def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:
-        self._site = site
-        self._orders = orders
+        super().__init__(site, orders)
         self._views = views
         self._inventory = Inventory(site)
 
@@ -184,11 +184,6 @@ class ManagerServices:
         vpg_id, request = str(uuid.uuid4()), {"order": order.model_dump(mode="json")}
         kind = TaskType.CreateProtectionGroup
         return await self._orders.place(kind, vpg_id, order.recovery_site_id, request, who)
-
-    async def update_vpg(self, order: VpgOrder, who: str) -> str:
-        """Not offered yet."""
-        await self._row(str(order.vpg_id))
-        raise Unsupported("Changing a VPG is not offered yet.", "Delete it and create it with the new settings.")
 
     async def delete_vpg(self, vpg_id: str, *, force: bool, keep_recovery_volumes: bool, who: str) -> str:
         """End a VPG; carried out by its owner, by force here when the owner does not answer."""

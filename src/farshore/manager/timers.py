@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from farshore.errors import FarshoreError
+from farshore.manager.countdown import Countdown
+from farshore.manager.row_keeping import RowKeeping
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
 from farshore.operations.orders import Orders, follow_all
 from farshore.site.pairing import describe
@@ -22,7 +24,15 @@ FOLLOW_SECONDS = 1.0
 EXCHANGE_SECONDS = 10.0
 RELEASE_SECONDS = 5.0
 ALERT_SECONDS = 10.0
-_GOOD = {VpgStatus.Initializing, VpgStatus.MeetingSLA, VpgStatus.Deleting}
+COUNT_SECONDS = 1.0
+KEEP_SECONDS = 2.0
+_GOOD = {
+    VpgStatus.Initializing,
+    VpgStatus.MeetingSLA,
+    VpgStatus.Deleting,
+    VpgStatus.FailingOver,
+    VpgStatus.Moving,
+}
 _ALARMING = {
     VpgSubStatus.JournalStorageError,
     VpgSubStatus.RecoveryStorageError,
@@ -51,6 +61,8 @@ class Timers:
             (EXCHANGE_SECONDS, self.exchange_rows),
             (RELEASE_SECONDS, self.tell_released),
             (ALERT_SECONDS, self.look_at_vpgs),
+            (COUNT_SECONDS, Countdown(self._site, self._orders).turn),
+            (KEEP_SECONDS, RowKeeping(self._site, self._orders).turn),
         ]
         self._tasks = [asyncio.create_task(self._every(seconds, turn)) for seconds, turn in loops]
 
@@ -66,7 +78,7 @@ class Timers:
             try:
                 await turn()
             except Exception:  # a loop that ends would be missed only when it is needed
-                log.exception("a timer's turn failed", turn=turn.__name__)
+                log.exception("a timer's turn failed", turn=turn.__qualname__)
             await asyncio.sleep(seconds)
 
     async def greet_peers(self) -> None:

@@ -76,6 +76,8 @@ class WayHome(_Record):
     """The old disks are exactly what was recovered, so the recovered VMs' bitmaps are the whole difference."""
     source_vm_ids: dict[str, str] = {}
     """By recovered VM the old one at the other site."""
+    source_vpg_id: str = ""
+    """The VPG that protected the old VMs there, when it is another: this one was made of some of its VMs."""
     seeds: tuple[Seed, ...] = ()
     instances: dict[str, str] = {}
     """By VM the process whose bitmaps have counted since before the promotion."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from farshore.model.vpg_states import SyncKind, VpgFacts
 from farshore.site.vpgs import VpgRow
@@ -20,6 +20,7 @@ class Heard:
     newest: dict[str, Any] | None = None
     oldest: dict[str, Any] | None = None
     connected: bool = True
+    promotion: dict[str, Any] | None = None
 
 
 def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
@@ -27,7 +28,14 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
     protection, journal = heard.protection or {}, heard.journal or {}
     sync = protection.get("sync")
     age = None if heard.newest is None else max(0.0, (now_ns - heard.newest["time_ns"]) / 1e9)
+    recovery, way_home = row.vpg.recovery, row.vpg.way_home
+    home: Literal["needed", "asked", "began"] | None = None
+    if way_home is not None:
+        home = "began" if way_home.began else "asked" if way_home.asked else "needed"
     return VpgFacts(
+        recovery=(recovery.kind, recovery.stage) if recovery else None,
+        promoting=(heard.promotion or {}).get("state") == "running",
+        way_home=home,
         has_vms=bool(row.vpg.vms),
         creating=row.phase == "creating",
         deleting=row.phase == "removing",
@@ -56,8 +64,9 @@ def reason(heard: Heard) -> str:
 
 
 def sync_percentage(heard: Heard) -> int:
-    """How far the sync is; 0 when none runs."""
-    sync = (heard.protection or {}).get("sync")
+    """How far the promotion or the sync is; 0 when none runs."""
+    running = heard.promotion if (heard.promotion or {}).get("state") == "running" else None
+    sync = running or (heard.protection or {}).get("sync")
     if not sync or not sync.get("total_bytes"):
         return 0
     return max(0, min(100, int(100 * sync["done_bytes"] / sync["total_bytes"])))

@@ -10,12 +10,13 @@ import time
 from typing import Any
 
 from farshore.errors import FarshoreError
-from farshore.model.views import CheckpointView, RecoveredVmView, TestView, VpgView
+from farshore.model.views import CheckpointView, VpgView
 from farshore.model.vpg_states import judge
 from farshore.site.clock import now_ns
-from farshore.site.failover_tests import OPEN_STATES, FailoverTest
+from farshore.site.failover_tests import OPEN_STATES
 from farshore.site.peer_client import ANSWER_SECONDS
 from farshore.site.peer_server import Call
+from farshore.site.recovery_views import recovery_view, sync_view, test_view, way_home_view
 from farshore.site.site import Site
 from farshore.site.status import Heard, facts, reason, sync_percentage
 from farshore.site.vpgs import VpgRow
@@ -92,8 +93,18 @@ class VpgViews:
             ask(vpg.recovery_site_id, "list_checkpoints", limit=1, newest_first=False),
         )
         connected = protection is not None or self._site.peers.connected(self._site.other_site(vpg))
+        promotion = None
+        if vpg.recovery is not None and vpg.recovery.stage == "committing":
+            promotion = await self._promotion(vpg.recovery.operation)
         first, last = oldest[0] if oldest else None, newest[0] if newest else None
-        return await self._show(row, Heard(protection, journal, last, first, connected))
+        return await self._show(row, Heard(protection, journal, last, first, connected, promotion))
+
+    async def _promotion(self, operation: str) -> Any:
+        ask = self._site.appliances.ask
+        try:
+            return await ask(self._site.id, "promotion_status", seconds=ASK_SECONDS, operation=operation)
+        except FarshoreError:
+            return None
 
     async def _show(self, row: VpgRow, heard: Heard) -> VpgView:
         vpg, site = row.vpg, self._site
@@ -119,6 +130,9 @@ class VpgViews:
             earliest_checkpoint=checkpoint_view(heard.oldest) if heard.oldest else None,
             latest_checkpoint=checkpoint_view(heard.newest) if heard.newest else None,
             tests=tuple(test_view(test) for test in tests if test.state in OPEN_STATES),
+            recovery=recovery_view(vpg.recovery, await asyncio.to_thread(site.deadlines.get, vpg.id)),
+            way_home=way_home_view(vpg),
+            sync=sync_view(heard),
             last_test_ns=max((test.ended_ns for test in tests if test.ended_ns), default=None),
             provisioned_bytes=sum(volume.size_bytes for volume in vpg.volumes),
             used_journal_bytes=int((heard.journal or {}).get("journal_bytes") or 0),
@@ -137,18 +151,3 @@ class VpgViews:
             then, before = now, int(received)
         self._received[vpg_id] = (then, before, rate)
         return rate
-
-
-def test_view(test: FailoverTest) -> TestView:
-    """A test as people see it."""
-    vms = tuple(
-        RecoveredVmView(vm_id=vm["vm_id"], vm_name=vm["name"], power=vm["power"], serial_log=vm.get("serial_log"))
-        for vm in test.vms
-    )
-    return TestView(
-        task_id=test.task_id,
-        checkpoint_id=test.checkpoint_id,
-        started_ns=test.started_ns,
-        state=test.state,
-        vms=vms,
-    )

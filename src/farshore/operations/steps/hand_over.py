@@ -84,8 +84,9 @@ async def hold_old_disks(vpg_json: dict[str, Any], old: list[str]) -> None:
     if not old:
         return
     there, reason = vpg.recovery_site_id, f"{HELD} {vpg.name}"
-    await site().appliances.order(there, "end_vms", vpg_id=vpg.id, vm_ids=old)
-    await site().appliances.order(there, "hold_vms", vpg_id=vpg.id, vm_ids=old, reason=reason)
+    protected_by = way_home_of(vpg).source_vpg_id or vpg.id
+    await site().appliances.order(there, "end_vms", vpg_id=protected_by, vm_ids=old)
+    await site().appliances.order(there, "hold_vms", vpg_id=protected_by, vm_ids=old, reason=reason)
 
 
 @stoppable_step

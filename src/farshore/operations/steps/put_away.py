@@ -66,13 +66,14 @@ def _debts(vpg: Vpg, last: tuple[str, dict[str, Any]]) -> list[Debt]:
     """Take the taps off, end the halted processes, and then `last`."""
     assert vpg.way_home is not None
     old = sorted(vpg.way_home.source_vm_ids.values())
+    theirs = {"vpg_id": vpg.way_home.source_vpg_id or vpg.id, "vm_ids": old}
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("retire_protection", {}),
-        ("end_vms", {"vm_ids": old}),
-        (last[0], {"vm_ids": old, **last[1]}),
+        ("retire_protection", {"vpg_id": vpg.id}),
+        ("end_vms", theirs),
+        (last[0], theirs | last[1]),
     ]
     there = vpg.recovery_site_id
-    return [Debt(f"{name} {vpg.id} {vpg.epoch}", vpg.id, there, name, {"vpg_id": vpg.id, **a}) for name, a in calls]
+    return [Debt(f"{name} {vpg.id} {vpg.epoch}", vpg.id, there, name, arguments) for name, arguments in calls]
 
 
 async def _pay(debts: list[Debt]) -> str:

@@ -62,7 +62,10 @@ def split(vpg: Vpg, vms: dict[str, Any], name: str) -> tuple[Vpg, Vpg]:
     """(the recovered VMs' own VPG, what is left of this one), pure."""
     recovery = recovery_of(vpg)
     own = {"id": str(uuid.uuid5(_NAMESPACE, recovery.operation)), "name": name, "epoch": 1, "version": 1}
-    new = Vpg.model_validate(turned(vpg, vms).model_dump() | own)
+    whole = turned(vpg, vms)
+    assert whole.way_home is not None
+    way_home = whole.way_home.model_copy(update={"source_vpg_id": vpg.id})
+    new = Vpg.model_validate(whole.model_dump() | own | {"way_home": way_home})
     left = tuple(vm for vm in vpg.vms if vm.vm_id not in recovery.vm_ids)
     volumes = tuple(volume for volume in vpg.volumes if volume.vm_id not in recovery.vm_ids)
     return new, changed(vpg, recovery=None, vms=left, volumes=volumes)
@@ -73,7 +76,7 @@ def _write(vpg: Vpg, vms: dict[str, Any]) -> tuple[Vpg, Vpg | None]:
         new = turned(vpg, vms)
         _replace(vpg, new, None)
         return new, None
-    new, rest = split(vpg, vms, "")
+    new, rest = split(vpg, vms, vpg.name)
     known = site().vpgs.get(new.id)
     if known is None:
         new = new.model_copy(update={"name": _free_name(vpg)})

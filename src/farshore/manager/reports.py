@@ -1,0 +1,97 @@
+"""Reports: what an operation did, from its task and from the durable record of its steps."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dbos import DBOS
+
+from farshore.errors import FarshoreError, NotPermitted
+from farshore.model.task import TaskState
+from farshore.model.views import ReportStep, ReportView
+from farshore.site.peer_server import Call
+from farshore.site.site import Site
+from farshore.site.tasks import TaskRow
+from farshore.site.vpg_views import checkpoint_view
+
+MS = 10**6
+UNTOLD = "show_progress"
+"""Steps that only say how far it is; no step of the work."""
+
+
+class Reports:
+    """The reports of one site's operations, and the way to the other's."""
+
+    def __init__(self, site: Site) -> None:
+        """Reads only."""
+        self._site = site
+
+    def calls(self) -> dict[str, Call]:
+        """What other sites may ask."""
+        return {"report": self.answer_report}
+
+    async def of(self, task_id: str) -> ReportView | None:
+        """The report of a task, or None; that of a task that the other site carries out comes from there.
+
+        Raises Unavailable.
+        """
+        task = await asyncio.to_thread(self._site.tasks.get, task_id)
+        if task is None:
+            return None
+        if task.runs_at != self._site.id:
+            told = await self._site.client.call(task.runs_at, "report", {"task_id": task_id})
+            return ReportView.model_validate(told) if told else None
+        return await self._own(task)
+
+    async def answer_report(self, caller: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """The other site asks for the report of a task that it passed on."""
+        task_id = str(arguments["task_id"])
+        if not task_id.endswith(f".{caller}"):
+            raise NotPermitted("This is no task of that site.", "")
+        task = await asyncio.to_thread(self._site.tasks.get, task_id)
+        return (await self._own(task)).model_dump(mode="json") if task else None
+
+    async def _own(self, task: TaskRow) -> ReportView:
+        steps = await DBOS.list_workflow_steps_async(task.id)
+        checkpoint = next((s["output"] for s in reversed(steps) if _recovered_to(s)), None)
+        ran = next((s["completed_at_epoch_ms"] for s in steps if s["function_name"] == "await_running"), None)
+        rpo = None if checkpoint is None else max(0.0, (task.started_ns - int(checkpoint["time_ns"])) / 1e9)
+        return ReportView(
+            task_id=task.id,
+            type=task.type,
+            vpg_name=task.vpg_name,
+            who=task.who,
+            state=TaskState(task.state),
+            started_ns=task.started_ns,
+            completed_ns=task.completed_ns,
+            reason=task.reason,
+            note=task.note,
+            checkpoint=checkpoint_view(checkpoint) if checkpoint else None,
+            rpo_seconds=rpo,
+            rto_seconds=None if ran is None else max(0.0, (ran * MS - task.started_ns) / 1e9),
+            vms=_vm_names(task.request),
+            steps=tuple(_step(step) for step in steps if step["function_name"] != UNTOLD),
+        )
+
+
+def _recovered_to(step: Any) -> bool:
+    """Whether it pinned a checkpoint; the last such step pinned the one that was recovered."""
+    return step["function_name"] == "pin_checkpoint" and isinstance(step["output"], dict)
+
+
+def _step(step: Any) -> ReportStep:
+    error = step["error"]
+    started, completed = step["started_at_epoch_ms"], step["completed_at_epoch_ms"]
+    return ReportStep(
+        name=step["function_name"].replace("_", " "),
+        started_ns=(started or 0) * MS,
+        completed_ns=None if completed is None else completed * MS,
+        error="" if error is None else str(error) if isinstance(error, FarshoreError) else repr(error),
+    )
+
+
+def _vm_names(request: dict[str, Any]) -> tuple[str, ...]:
+    vpg = request.get("vpg") or {}
+    wanted = (vpg.get("recovery") or {}).get("vm_ids") or request.get("vm_ids")
+    return tuple(vm["vm_name"] for vm in vpg.get("vms", []) if not wanted or vm["vm_id"] in wanted)
