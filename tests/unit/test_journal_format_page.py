@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 from farshore.datapath.journal.files import FILE_BYTES_MAX
 from farshore.datapath.journal.note import DurableNote
+from farshore.datapath.journal.retired import write_retired
+from farshore.datapath.journal.taken import Taken, Taking
+from farshore.datapath.replica.image_locks import REFUSED, REFUSED_BASE, USED, USED_BASE
+from farshore.datapath.replica.seed import begin_seeded
 from farshore.datapath.segment import HEADER_BYTES, Kind, SegmentHeader
 from farshore.datapath.segment.index import RECORD
 from farshore.datapath.segment.seal import Segment, parse_payload
@@ -90,3 +96,49 @@ def test_the_tables_are_the_layout() -> None:
 def test_the_sizes_that_the_page_names_are_the_codes() -> None:
     """64 MiB a file, 64 MiB a payload."""
     assert FILE_BYTES_MAX == SegmentHeader.PAYLOAD_BYTES_MAX == 64 << 20
+
+
+def table_after(title: str) -> list[str]:
+    """The first column of the first table below a heading."""
+    block = PAGE.split(f"## {title}")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \|", block, re.MULTILINE)
+    return rows[1:]
+
+
+def members(record: dict[str, Any]) -> str:
+    """As the page names them."""
+    return "{" + ", ".join(f'"{name}"' for name in record) + "}"
+
+
+def test_the_small_files_have_the_members_that_the_page_names(tmp_path: Path) -> None:
+    """taken.json, bases.json, base.json, retired.json and the checkpoint of a seed, as the code writes them."""
+    journal, disk = tmp_path / "j", tmp_path / "old.img"
+    disk.write_bytes(bytes(1024))
+    seed = {"bases": {"3": str(disk)}, "definitions": {"vm": {}}, "time_ns": 7, "tag": "before the failover"}
+    begin_seeded(journal, seed, [{"number": 3, "vm_id": "vm", "disk_id": "d", "size_bytes": 1024}])
+    Taken([Taking("op", 0, (3,), str(tmp_path))]).save(journal)
+    write_retired(journal, 4)
+
+    def read(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((journal / name).read_bytes())
+        return found
+
+    (taking,) = read("replica/taken.json")["takings"]
+    assert list(taking) == table_after("Taking out")
+    bases = read("replica/bases.json")
+    assert list(bases) == table_after("Old disks")
+    assert members(bases["disks"]["3"]) in PAGE
+    base = read("replica/base.json")
+    assert list(base) == table_after("The floor")
+    checkpoint = base["checkpoint"]
+    assert (checkpoint["id"], checkpoint["marker_id"], checkpoint["ordinal"]) == ("0", "seed", 0)
+    assert 'identifier "0", marker "seed"' in PAGE
+    assert members(read("retired.json")) in PAGE
+    assert (journal / "replica" / "3.raw").readlink() == disk
+
+
+def test_the_locks_that_the_page_names_are_the_codes() -> None:
+    """Bytes 100 to 103 and 201 to 203."""
+    assert {USED_BASE + i for i in USED} == {100, 101, 102, 103}
+    assert {REFUSED_BASE + i for i in REFUSED} == {201, 202, 203}
+    assert "bytes 100 to 103 and 201 to 203" in PAGE

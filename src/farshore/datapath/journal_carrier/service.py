@@ -158,6 +158,8 @@ class Service:
             raise BadInput("The greeting lacks what a greeting has.") from error
         if vpg_id != self.spec.vpg_id:
             raise UnknownVpg(f"The journal is that of VPG {self.spec.vpg_id}, not of {vpg_id}.")
+        if journal.retired and epoch >= journal.epoch.epoch:
+            journal.demand_undamaged()
         try:
             journal.raise_epoch(epoch)
         except OSError as error:

@@ -19,8 +19,8 @@ from farshore.errors import Unavailable
 
 USED_BASE = 100
 REFUSED_BASE = 200
-_USED = (0, 1, 2, 3)
-_REFUSED = (1, 2, 3)
+USED = (0, 1, 2, 3)
+REFUSED = (1, 2, 3)
 _FLOCK = struct.Struct("@hhqqi4x")
 
 
@@ -43,9 +43,9 @@ class ImageLock:
         try:
             exclusive = os.O_EXCL if stat.S_ISBLK(path.stat().st_mode) else 0
             self._fd = os.open(path, os.O_RDONLY | exclusive)
-            for byte in (*(USED_BASE + i for i in _USED), *(REFUSED_BASE + i for i in _REFUSED)):
+            for byte in (*(USED_BASE + i for i in USED), *(REFUSED_BASE + i for i in REFUSED)):
                 self._demand(byte, fcntl.F_OFD_SETLK, fcntl.F_RDLCK)
-            for byte in (*(REFUSED_BASE + i for i in _USED), *(USED_BASE + i for i in _REFUSED)):
+            for byte in (*(REFUSED_BASE + i for i in USED), *(USED_BASE + i for i in REFUSED)):
                 self._demand(byte, fcntl.F_OFD_GETLK, fcntl.F_WRLCK)
         except OSError as error:
             self.release()

@@ -74,29 +74,42 @@ class OldDisks:
         return {number for taking in self._journal.taken.takings if taking.done for number in taking.volumes}
 
     def hold(self) -> None:
-        """Hold all, and judge whether they are as they were left. Raises Unavailable; nobody may write then."""
+        """Hold all, and judge whether they are as they were left.
+
+        Raises ImageInUse when some cannot be held (the others are) or nothing can be noted; nobody may write then.
+        """
         with self._lock:
             disks = self.disks()
-            for number, disk in disks.items():
-                if number not in self._held:
-                    self._held[number] = ImageLock(disk)
+            faults: list[ImageInUse] = []
+            for number in disks.keys() - self._held.keys():
+                try:
+                    self._held[number] = ImageLock(disks[number])
+                except ImageInUse as error:
+                    faults.append(error)
+            if faults:
+                raise faults[0]
             if disks and not self._judged:
                 self._judge(disks)
             self._judged = True
 
     def _judge(self, disks: dict[int, Path]) -> None:
         known, changed = self._record["disks"], dict(self._record["changed"])
+        untrusted = False
         for number, disk in disks.items():
             was, now = known.get(str(number)), self._print(disk)
             if self._record["changing"]:
                 was, now = ({k: v for k, v in (each or {}).items() if k != "mtime_ns"} for each in (was, now))
             if was != now:
                 fact = f"{disk} was written by somebody else while no carrier held it ({_difference(was, now)})."
+                untrusted = True
                 changed[str(number)] = {"fact": fact, "since": self._journal.last_ordinal}
-        if changed != self._record["changed"]:
-            self._journal.renew_id()
-            self._record["changed"] = changed
-        self._note(self._record["changing"])
+        try:
+            if untrusted:
+                self._journal.renew_id()
+                self._record["changed"] = changed
+            self._note(self._record["changing"])
+        except OSError as error:
+            raise ImageInUse(f"{self._path} cannot be written: {error}.", "Look at the journal's store.") from error
 
     @staticmethod
     def _print(disk: Path) -> Print:
