@@ -258,3 +258,4 @@ def test_a_report_is_shown_as_a_table_as_json_and_as_a_page(
     assert run(["report", "show", task_id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["RecoveryOperationIdentifier"] == task_id
     assert run(["report", "show", "nothing"]) == 3
+    assert run(["report", "show", task_id, "--html", str(tmp_path / "no" / "x.html")]) == 2

@@ -118,13 +118,13 @@ def test_where_nothing_waits_nothing_is_told(way_home: dict[str, bool] | None):
     assert next_commands(API, _with(WayHome=way_home)) == []
 
 
-def _failover(**more: Any) -> dict[str, str]:
+def _failover(vpg: dict[str, Any] = VPG, **more: Any) -> dict[str, str]:
     asked: dict[str, Any] = {
         "chosen": False, "only_some": False, "shutdown": 0, "shutdown_seconds": 300.0,
         "policy": 0, "seconds": 3600, "reverse": False,
     }  # fmt: skip
     checkpoint = {"CheckpointIdentifier": "9", "TimeStamp": "2026-11-25T09:30:00.000Z", "Tag": "noon"}
-    return failover_plan(API, VPG, ["db", "web"], checkpoint, **{**asked, **more}).to_json()
+    return failover_plan(API, vpg, ["db", "web"], checkpoint, **{**asked, **more}).to_json()
 
 
 def test_the_plan_of_a_failover_says_what_how_and_how_to_go_back():
@@ -147,6 +147,14 @@ def test_the_plan_of_a_failover_follows_what_is_asked():
     assert "powered off when they are not off after 5 min" in _failover(shutdown=2)["protected VMs"]
     assert "protected back to north by itself" in _failover(reverse=True)["at the commit"]
     assert "a VPG of their own" in _failover(only_some=True)["VMs"]
+
+
+def test_the_plan_of_a_failover_says_what_it_puts_an_end_to():
+    """A test that runs, a move that is not yet in Before Commit; nothing is not told."""
+    processes = {"RunningFailOverTestApi": {"Stage": "running"}, "RunningRecovery": _in("recovering", "move")}
+    first = _failover({**VPG, "ActiveProcessesApi": processes})["first"]
+    assert first == "the failover test that runs is stopped and the move that is under way is given up"
+    assert "first" not in _failover()
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,22 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from farshore.api.wire.actions import FailOverTestStartDataApi, StopFailoverTestDataApi
+from farshore.api.wire.actions import (
+    SECONDS_MAX,
+    FailoverDataApi,
+    FailOverTestStartDataApi,
+    MoveCommitVpgDataApi,
+    MoveVpgDataApi,
+    StopFailoverTestDataApi,
+)
 from farshore.api.wire.json_text import read_json
+from farshore.api.wire.model import Wire
 from farshore.api.wire.reply import ErrorApi
 from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi, VpgSettingsVmApi
 from farshore.api.wire.xml_out import API, ARRAYS, xml_of, xml_of_text
 from farshore.api.wire.xml_text import read_xml
 from farshore.errors import BadInput
+from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.vpg import Priority
 
 # What XML can hold; a text that is all blanks is not told from an empty one.
@@ -45,6 +54,42 @@ def test_what_is_written_reads_back_the_same_in_both(settings: VpgSettingsApi) -
     written = settings.model_dump_json(by_alias=True).encode()
     assert VpgSettingsApi.read(read_json(written)) == settings
     assert VpgSettingsApi.read(read_xml(xml_of(settings).encode(), VpgSettingsApi)) == settings
+
+
+ORDERS = st.one_of(
+    st.builds(
+        FailoverDataApi,
+        checkpoint_identifier=st.none() | st.integers(0, 2**63).map(str),
+        commit_policy=st.sampled_from(CommitPolicy),
+        time_to_wait_before_shutdown_in_sec=st.none() | st.integers(0, SECONDS_MAX),
+        shutdown_policy=st.sampled_from(ShutdownPolicy),
+        is_reverse_protection=st.booleans(),
+        vm_identifiers=st.none() | st.lists(TEXT, min_size=1, max_size=3),
+    ),
+    st.builds(
+        MoveVpgDataApi,
+        commit_policy=st.none() | st.sampled_from(CommitPolicy),
+        commit_policy_timeout=st.none() | st.integers(0, SECONDS_MAX),
+        force_shutdown=st.booleans(),
+        reverse_protection=st.booleans(),
+        keep_source_vms=st.booleans(),
+        continue_on_pre_script_failure=st.booleans(),
+    ),
+    st.builds(
+        MoveCommitVpgDataApi,
+        reverse_protection=st.none() | st.booleans(),
+        keep_source_vms=st.none() | st.booleans(),
+    ),
+)
+
+
+@effort(max_examples=80)
+@given(ORDERS)
+def test_an_order_of_a_recovery_reads_back_the_same_in_both(order: Wire) -> None:
+    """Enumerations by number in JSON, by name in XML; nulls stay nulls."""
+    kind = type(order)
+    assert kind.read(read_json(order.model_dump_json(by_alias=True).encode())) == order
+    assert kind.read(read_xml(xml_of(order).encode(), kind)) == order
 
 
 @effort(max_examples=40)

@@ -81,6 +81,7 @@ def failover_plan(
         f"Failover of VPG {sides.vpg} from {sides.protected} to {sides.recovery}",
         (
             ("VMs", ", ".join(names) + others),
+            *_superseded(vpg),
             ("checkpoint", what),
             ("protected VMs", protected),
             ("then", f"Before Commit: the recovered VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),
@@ -88,6 +89,17 @@ def failover_plan(
             ("way back", f"until the commit: {vpg_command(api, 'rollback', sides.vpg)}"),
         ),
     )
+
+
+def _superseded(vpg: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a failover puts an end to first."""
+    processes = vpg.get("ActiveProcessesApi") or {}
+    ended = []
+    if processes.get("RunningFailOverTestApi"):
+        ended.append("the failover test that runs is stopped")
+    if (processes.get("RunningRecovery") or {}).get("Kind") == "move":
+        ended.append("the move that is under way is given up")
+    return [("first", " and ".join(ended))] if ended else []
 
 
 def _after_failover(api: SiteClient, sides: Sides, *, reverse: bool) -> str:

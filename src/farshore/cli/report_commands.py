@@ -33,13 +33,23 @@ def show(
 
     report: dict[str, Any] = api.get(f"/reports/recovery/{task}")
     if html is not None:
-        from farshore.cli.report_page import report_page
-        from farshore.model.files import write_durably
-
-        write_durably(html, report_page(report).encode())
+        _write_page(html, report)
         out.note(f"Written to {html}.")
     if out.as_json:
         out.result(report)
         return
     out.facts(report, report_facts(report))
     out.table(report, ("step", "began after", "took", "result", "reason"), report_steps(report), empty="No steps.")
+
+
+def _write_page(path: Path, report: dict[str, Any]) -> None:
+    from farshore.cli.report_page import report_page
+    from farshore.errors import BadInput
+    from farshore.model.files import write_durably
+
+    try:
+        write_durably(path, report_page(report).encode(), mode=0o644)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written: {error.strerror}.", "Name a file in a folder that is there."
+        ) from error

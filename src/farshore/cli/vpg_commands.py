@@ -168,6 +168,7 @@ def failover_test(
 ) -> None:
     """Start a failover test: recovered VMs on an isolated network, the protected ones untouched."""
     from farshore.cli.find import find_vpg
+    from farshore.cli.recovery_words import vpg_command
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     body: dict[str, Any] = {"VmIdentifiers": vm} if vm else {}
@@ -176,7 +177,8 @@ def failover_test(
     asked = time_text(time.time_ns())
     task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTest", body), wait, what="failover test")
     if task is not None:
-        out.result({"Asked": asked, "Task": task}, f"The test runs. Stop it with: farshore vpg test-stop {vpg}")
+        stop = vpg_command(api, "test-stop", vpg)
+        out.result({"Asked": asked, "Task": task}, f"The test runs. Stop it with: {stop}")
 
 
 @command(app, "test-stop")
