@@ -122,7 +122,7 @@ def _floor(seed: Mapping[str, Any], volumes: list[dict[str, Any]]) -> Floor:
     ledger.newest_ns = ledger.unsynced_since_ns = time_ns
     ledger.break_reason = "the journal begins from old disks"
     ledger.volumes_log = [(0, volumes)]
-    ledger.definitions_log = [(0, {"id": vm_id, **vm}) for vm_id, vm in seed["definitions"].items()]
+    ledger.definitions_log = [(0, {**vm, "id": vm_id}) for vm_id, vm in seed["definitions"].items()]
     checkpoint = Checkpoint(
         id="0",
         time_ns=time_ns,
