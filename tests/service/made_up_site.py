@@ -271,10 +271,6 @@ class MadeUpSite:
         """Noted."""
         return self._order("MoveRollback", who)
 
-    async def protect_back(self, vpg_id: str, who: str) -> str:
-        """Noted."""
-        return self._order("ProtectBack", who)
-
     async def report(self, task_id: str) -> ReportView | None:
         """A failover's, of any task that was ordered; one step has failed, one runs."""
         task = self.known_tasks.get(task_id)

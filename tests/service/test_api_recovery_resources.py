@@ -45,33 +45,27 @@ def _settings_of_vpg(api: Running, **basic: Any) -> str:
 
 
 def test_f6_a_settings_commit_protects_a_vpg_back_that_needs_configuration(api: Running) -> None:
-    """The task as a bare text, as every commit of settings; with other settings those are told as ignored."""
+    """The object is made from the VPG, so nothing need be set; what is set goes along; the task is a bare text."""
     _needs_configuration(api)
     reply = api.http.post(_settings_of_vpg(api))
     assert isinstance(reply.json(), str)
-    assert "warning" not in reply.headers
-    assert api.site.calls == [("ProtectBack", {})]
-    reply = api.http.post(_settings_of_vpg(api, RpoInSeconds=77, Name="other"))
-    assert reply.headers["warning"] == '299 farshore "ignored: Basic.Name, Basic.RpoInSeconds"'
+    api.http.post(_settings_of_vpg(api, RpoInSeconds=77))
+    orders = [arguments["order"] for kind, arguments in api.site.calls if kind == "UpdateProtectionGroup"]
+    assert [(order.vpg_id, order.protected_site_id, order.recovery_site_id) for order in orders] == [
+        (VPG, SOUTH, NORTH)
+    ] * 2
+    assert [order.settings.rpo_seconds for order in orders] == [300, 77]
+    assert [order.vm_ids for order in orders] == [("vm-1", "vm-2", "vm-3", "vm-4")] * 2
 
 
-def test_f6_a_vpg_is_protected_back_only_to_where_it_came_from(api: Running) -> None:
-    """Another site is refused, and the settings can be mended."""
+def test_f6_a_settings_commit_that_is_refused_can_be_mended(api: Running) -> None:
+    """The settings object is still there."""
     _needs_configuration(api)
-    path = _settings_of_vpg(api, RecoverySiteIdentifier=SOUTH)
-    reply = api.http.post(path)
-    assert reply.status_code == 400
-    assert "from south to north only" in reply.json()["Message"]
-    assert api.site.calls == []
-    assert api.http.get(path.removesuffix("/commit")).status_code == 200
-
-
-def test_f6_a_commit_on_a_vpg_that_needs_none_is_a_change_of_it(api: Running) -> None:
-    """Protected as ever, or being protected back already."""
-    api.http.post(_settings_of_vpg(api))
-    _needs_configuration(api, began=True)
-    api.http.post(_settings_of_vpg(api))
-    assert [kind for kind, _ in api.site.calls] == ["UpdateProtectionGroup"] * 2
+    path = _settings_of_vpg(api)
+    api.site.busy = True
+    assert api.http.post(path).status_code == 409
+    api.site.busy = False
+    assert api.http.post(path).status_code == 200
 
 
 def test_f2_a_vpg_in_before_commit_tells_stage_policy_and_seconds_left(api: Running) -> None:

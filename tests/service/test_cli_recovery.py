@@ -13,7 +13,7 @@ from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskState
 from farshore.model.views import CheckpointView, WayHomeView
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
-from tests.service.made_up_site import PAYROLL, Running, before_commit, running_api
+from tests.service.made_up_site import PAYROLL, VPG, Running, before_commit, running_api
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,8 @@ def test_a_vpg_that_needs_configuration_is_protected_back(api: Running, capsys: 
     assert run(["vpg", "show", PAYROLL]) == 0
     assert f"farshore vpg protect-back '{PAYROLL}'" in capsys.readouterr().out
     assert run(["vpg", "protect-back", PAYROLL, "--yes"]) == 0
-    assert api.site.calls == [("ProtectBack", {})]
+    ((kind, arguments),) = api.site.calls
+    assert (kind, arguments["order"].vpg_id) == ("UpdateProtectionGroup", VPG)
 
 
 def test_show_tells_stage_seconds_left_and_both_ways_out(api: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,10 @@ class Services(Protocol):
         """Protect VMs; the task's identifier. BadInput (unknown VM, site), Conflict (name taken, VM protected)."""
 
     async def update_vpg(self, order: VpgOrder, who: str) -> str:
-        """Make the VPG `order.vpg_id` what the order says; the task's identifier. NotFound, BadInput, Conflict."""
+        """Make the VPG `order.vpg_id` what the order says; the task's identifier. NotFound, BadInput, Conflict.
+
+        One that a committed failover or move has left needing configuration is protected back [F6].
+        """
 
     async def delete_vpg(self, vpg_id: str, *, force: bool, keep_recovery_volumes: bool, who: str) -> str:
         """End a VPG; the task's identifier. NotFound, Conflict, Unavailable (not with force)."""
@@ -148,12 +151,6 @@ class Services(Protocol):
 
     async def move_rollback(self, vpg_id: str, who: str) -> str:
         """Undo the move in Before Commit; the task's identifier. NotFound, Conflict."""
-
-    async def protect_back(self, vpg_id: str, who: str) -> str:
-        """Protect a VPG that needs configuration back to where it came from; the task's identifier.
-
-        NotFound, Conflict (it needs none).
-        """
 
     async def report(self, task_id: str) -> ReportView | None:
         """What the operation of a task did, step by step; None: there is no such task."""

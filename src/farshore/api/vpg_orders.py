@@ -75,17 +75,6 @@ def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
         raise BadInput(f"{member}: {found['msg']}.", "Mend it and commit again.") from error
 
 
-def changed_members(order: VpgOrder, view: VpgView) -> list[str]:
-    """The members in which the order is another than the VPG as it stands."""
-    found = [] if order.name == view.name else ["Basic.Name"]
-    for name, value in order.settings:
-        if value != getattr(view.settings, name):
-            found.append(_MEMBERS.get(name, f"Basic.{name.title()}"))
-    if set(order.vm_ids) != {vm.vm_id for vm in view.vms}:
-        found.append("Vms")
-    return found
-
-
 def unused_members(content: VpgSettingsApi) -> list[str]:
     """What the object sets and this version makes no use of, to be told at the commit."""
     scripts = (content.scripting.pre_recovery, content.scripting.post_recovery)

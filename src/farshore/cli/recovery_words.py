@@ -47,9 +47,9 @@ def policy_text(policy: int, seconds: int | None) -> str:
 
 
 def vm_text(vm: dict[str, Any]) -> str:
-    """A recovered VM: its name, whether it runs, where its serial log is."""
-    log = vm.get("SerialLog")
-    return f"{vm['VmName']} ({vm['PowerState']}{', ' + log if log else ''})"
+    """A recovered VM: its name, whether it runs (if that is known), where its serial log is."""
+    known = [part for part in (vm["PowerState"], vm.get("SerialLog")) if part and part != "unknown"]
+    return f"{vm['VmName']} ({', '.join(known)})" if known else str(vm["VmName"])
 
 
 def standing(vpg: dict[str, Any]) -> list[Fact]:

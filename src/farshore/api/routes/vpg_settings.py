@@ -11,13 +11,12 @@ from fastapi import APIRouter, Request, Response
 from farshore.api.routes.vpgs import find_vpg
 from farshore.api.services import Services
 from farshore.api.state import SIGNED_IN, SignedIn, Site, state_of
-from farshore.api.vpg_orders import changed_members, order_of_settings, settings_of_vpg, unused_members
+from farshore.api.vpg_orders import order_of_settings, settings_of_vpg, unused_members
 from farshore.api.wire.body import ignore_body, read_body
 from farshore.api.wire.notes import note_unknown
 from farshore.api.wire.reply import reply, reply_list, reply_text
 from farshore.api.wire.vpg_settings import VpgSettingsApi
-from farshore.errors import BadInput, FarshoreError
-from farshore.model.views import VpgOrder
+from farshore.errors import FarshoreError
 
 PATH = "/v1/vpgSettings"
 router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
@@ -86,27 +85,9 @@ async def commit_settings(request: Request, settings_id: str, caller: SignedIn, 
         if order.vpg_id is None:
             task_id = await site.create_vpg(order, caller.account.name)
         else:
-            task_id = await _change(request, order, site, caller.account.name)
+            task_id = await site.update_vpg(order, caller.account.name)  # protected back, if that is what it needs
     except FarshoreError:
         store.put(settings_id.lower(), content, caller.session)  # refused: it can be mended and committed again
         raise
     note_unknown(request, unused_members(content))
     return reply_text(request, task_id)
-
-
-async def _change(request: Request, order: VpgOrder, site: Services, who: str) -> str:
-    """A commit on a VPG that is there: one that a failover or move has left needing configuration is protected back.
-
-    It keeps the settings that it has; what the object says otherwise is told as ignored [F6].
-    """
-    view = await find_vpg(site, str(order.vpg_id))
-    if view.way_home is None or view.way_home.began:
-        return await site.update_vpg(order, who)
-    if (order.protected_site_id, order.recovery_site_id) != (view.protected_site_id, view.recovery_site_id):
-        fact = (
-            f"The VPG {view.name} is protected back from {view.protected_site_name} to {view.recovery_site_name} only."
-        )
-        raise BadInput(fact, "Leave Basic.ProtectedSiteIdentifier and Basic.RecoverySiteIdentifier as they are.")
-    task_id = await site.protect_back(view.vpg_id, who)
-    note_unknown(request, changed_members(order, view))
-    return task_id
