@@ -68,7 +68,7 @@ class HashService:
             link = self._context.wrap_socket(plain, server_side=True)
             hello = self._greeted(link)
             self._take_the_place(link)
-            with _Answers(self._journal, int(hello["seed"])) as answers:
+            with Answers(self._journal, int(hello["seed"])) as answers:
                 link.sendall(pack_line({"ok": True, "ordinal": answers.ordinal}))
                 link.settimeout(IDLE_SECONDS_MAX)
                 _serve(link, answers)
@@ -76,6 +76,7 @@ class HashService:
             _LOG.info("a connection for hashes ended: %s", str(error) or type(error).__name__)
         finally:
             self._leave(link)
+            _end(link or plain)
             (link or plain).close()
 
     def _greeted(self, link: ssl.SSLSocket) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class HashService:
                 _end(self._newest)
 
 
-class _Answers:
+class Answers:
     """What one connection is answered from: views at one ordinal, opened when a volume is first asked for."""
 
     def __init__(self, journal: Journal, seed: int) -> None:
@@ -150,6 +151,10 @@ class _Answers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the views."""
         for view in self._views.values():
             view.close()
 
@@ -196,7 +201,7 @@ class _Answers:
                 raise Unavailable("The replica is written beyond what was being read.", "It is read anew.")
 
 
-def _serve(link: ssl.SSLSocket, answers: _Answers) -> None:
+def _serve(link: ssl.SSLSocket, answers: Answers) -> None:
     while True:
         question = Question.parse(_receive(link, QUESTION.size))
         try:

@@ -113,7 +113,7 @@ class HashSource:
         except (EOFError, ConnectionError, ssl.SSLError) as error:
             plain.close()
             raise Unavailable(
-                f"It did not take the connection ({str(error) or 'closed'}). Is its version older than this site's?"
+                f"it closed the connection ({str(error) or 'without a word'}); is its version older than this site's?"
             ) from error
         except BaseException:
             plain.close()
