@@ -25,8 +25,11 @@ from typing import Literal, Protocol
 from farshore.errors import FarshoreError, Fault, Unavailable
 from farshore.model.vm import VmDefinition
 
-Power = Literal["running", "paused", "off", "unknown"]
-"""`unknown`: the process is there and does not answer."""
+Power = Literal["running", "paused", "halted", "off", "unknown"]
+"""`halted`: as after `VmHandle.halt`, the process is there, its guest does not work; `unknown`: it does not answer."""
+
+OnProgress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all) in the event loop. Must not block or raise."""
 
 OnLost = Callable[[str, str], None]
 """Called with (disk_id, reason) in the event loop, at once, at most once a disk and attach. Must not block or raise."""
@@ -230,6 +233,34 @@ class VmHandle(Protocol):
         """Let a VM that was started paused run."""
         ...
 
+    async def halt(self, force: bool) -> bool:
+        """Ask the guest to shut down, or `force` it to stop at once; True when it is halted now. Safe to repeat.
+
+        The process stays, with taps, mirrors, bitmaps and image locks: a marker that is cut and vouched for after this
+        returned True comes after the guest's very last write. Asked for often, the guest is asked every 5 s.
+        """
+        ...
+
+    async def halted(self) -> bool:
+        """Whether the guest is halted. Raises VmGone, Unavailable."""
+        ...
+
+    async def revive(self) -> None:
+        """Let a halted guest work again: one that shut down, or was asked to, boots; one that was stopped goes on.
+
+        Safe to repeat; one that runs is left alone.
+        """
+        ...
+
+    async def promote(self, disk_id: str, base: Path, progress: OnProgress) -> None:
+        """Bring a recovered disk off its overlay and view onto the plain raw file `base`, while the guest works.
+
+        `base` must hold what the view shows. From before the first write into it a bitmap counts on it, which the next
+        attach finds (`bitmaps_unbroken`). Safe to repeat after a kill at any point; done already is fine. The disk must
+        not be tapped. Raises Unavailable (repeat it), BadInput (`base` does not fit), NotFound, VmGone.
+        """
+        ...
+
     async def close(self) -> None:
         """Give the connection up; the VM and its taps go on. `on_lost` is not called."""
         ...
@@ -261,7 +292,8 @@ class Hypervisor(Protocol):
         """Start VMs, detached from this process; one that runs already is left alone. All or none.
 
         VMs of one `network_scope` (a folder for sockets, made here; None: the site's own) whose interfaces name the
-        same network reach each other, and nothing else. Raises StartFailed, Unsupported, BadInput.
+        same network reach each other, and nothing else. Raises StartFailed, Unsupported, BadInput, and Conflict for
+        a VM that the inventory holds.
         """
         ...
 
@@ -285,6 +317,20 @@ class Hypervisor(Protocol):
         """
         ...
 
+    async def settle_vm(self, vm_id: str, definition: VmDefinition) -> None:
+        """All disks of a recovered VM are promoted: from now on it is known as `definition`, without overlays or label.
+
+        Its process, if there is one, goes on. Safe to repeat; one that was stopped is fine.
+        """
+        ...
+
+    async def promote_off(self, definition: VmDefinition, disk_id: str, scratch: Path, base: Path) -> None:
+        """Promote a disk of a recovered VM whose process has ended: write `scratch` into the plain raw file `base`.
+
+        Safe to repeat, also after a live promotion that was cut short. Raises Conflict when the VM runs.
+        """
+        ...
+
 
 STOP_SECONDS = 60.0
 
@@ -296,6 +342,7 @@ __all__ = [
     "FarshoreError",
     "Hypervisor",
     "OnLost",
+    "OnProgress",
     "Overlay",
     "Power",
     "StartFailed",

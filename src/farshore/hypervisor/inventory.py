@@ -1,4 +1,7 @@
-"""The inventory of a site: one JSON file a VM in `<site>/vms`, which a person or the lab puts there."""
+"""The inventory of a site: one JSON file a VM in `<site>/vms`, which a person or the lab puts there, or a commit.
+
+A VM is held by a file `<id>.held` beside it, with the reason: it cannot be started until that is gone.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from farshore.errors import NotFound
+from farshore.errors import BadInput, NotFound
 from farshore.model.files import remove_durably, write_durably
 from farshore.model.vm import VmDefinition
 
@@ -52,17 +55,48 @@ class Inventory:
         data = json.dumps(definition.model_dump(mode="json"), indent=1).encode()
         write_durably(self.folder / f"{definition.id}.json", data)
 
+    def adopt(self, definition: VmDefinition) -> None:
+        """A recovered VM that was committed belongs to this site from now on; safe to repeat."""
+        self.put(definition)
+
+    def hold(self, vm_id: str, reason: str) -> None:
+        """Durably refuse to start the VM, for that reason; the reason of an earlier hold is replaced.
+
+        Raises BadInput for what cannot be an identifier.
+        """
+        path = self._path(vm_id, "held")
+        if path is None:
+            raise BadInput(f"{vm_id!r} cannot be a VM's identifier.", "farshore vm list shows all.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(path, reason.encode())
+
+    def release(self, vm_id: str) -> None:
+        """The VM may be started again; not held is fine."""
+        path = self._path(vm_id, "held")
+        if path is not None and path.exists():
+            remove_durably(path)
+
+    def held(self, vm_id: str) -> str | None:
+        """Why the VM cannot be started, None when it can."""
+        path = self._path(vm_id, "held")
+        if path is None:
+            return None
+        try:
+            return path.read_text(errors="replace") or "No reason is told."
+        except FileNotFoundError:
+            return None
+
     def remove(self, vm_id: str) -> None:
         """Remove a definition; none is fine."""
         path = self._path(vm_id)
         if path is not None and path.exists():
             remove_durably(path)
 
-    def _path(self, vm_id: str) -> Path | None:
+    def _path(self, vm_id: str, kind: str = "json") -> Path | None:
         """None for a name that is no file's name in the folder: it may come from a client."""
         if not vm_id or vm_id.startswith(".") or "/" in vm_id or "\0" in vm_id or len(vm_id.encode()) > 200:
             return None
-        return self.folder / f"{vm_id}.json"
+        return self.folder / f"{vm_id}.{kind}"
 
 
 def _read(path: Path) -> InventoryEntry:

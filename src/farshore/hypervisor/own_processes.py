@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from farshore.errors import BadInput, NotFound, Unavailable
+from farshore.errors import BadInput, Conflict, NotFound, Unavailable
 from farshore.hypervisor.block_layer.blockdevs import check_disks, make_scratch
+from farshore.hypervisor.block_layer.commit_off import commit_off
 from farshore.hypervisor.block_layer.monitor import Monitor, MonitorTimeout
 from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
 from farshore.hypervisor.driver import (
@@ -101,12 +102,20 @@ class OwnProcessDriver(ABC):
         """See Hypervisor."""
         scope = network_scope or self.run_dir / "net"
         records = [self._new_record(request, scope, label) for request in requests]
+        self._refuse_held(records)
         # The scope too: who is the middle of a network is decided by who is live, and one that is starting is not yet.
         async with one_at_a_time(self.run_dir, [_scope_name(scope), *(record.definition.id for record in records)]):
             await self._start_those_that_are_off(records, paused)
         return [await self._summary(record.definition, record) for record in records]
 
+    def _refuse_held(self, records: Sequence[StartRecord]) -> None:
+        for record in records:
+            reason = self.inventory.held(record.definition.id)
+            if reason is not None:
+                raise Conflict(f"The VM {record.definition.name} is held: {reason}", "It cannot be started now.")
+
     async def _start_those_that_are_off(self, records: Sequence[StartRecord], paused: bool) -> None:
+        self._refuse_held(records)  # again, under the lock: who holds a VM looks afterwards whether it runs
         to_start = [record for record in records if not self.processes.is_live(record.definition.id)]
         await self.plan_network(to_start)
         begun: list[str] = []
@@ -159,6 +168,18 @@ class OwnProcessDriver(ABC):
                 raise Unavailable(f"The process of the VM {vm_id} cannot be ended.", "Look at the host's storage.")
             if record is not None:
                 self.after_end(record)
+
+    async def settle_vm(self, vm_id: str, definition: VmDefinition) -> None:
+        """See Hypervisor."""
+        async with one_at_a_time(self.run_dir, [vm_id]):
+            self.processes.settle(vm_id, definition)
+
+    async def promote_off(self, definition: VmDefinition, disk_id: str, scratch: Path, base: Path) -> None:
+        """See Hypervisor."""
+        async with one_at_a_time(self.run_dir, [definition.id]):
+            if self.processes.is_live(definition.id):
+                raise Conflict(f"The VM {definition.name} runs.", "It is promoted while it runs, then.")
+            await commit_off(definition.disk(disk_id), scratch, base)
 
     def knows(self, vm_id: str) -> bool:
         """Whether this VM is one of this driver's."""
@@ -214,6 +235,7 @@ class OwnProcessDriver(ABC):
     async def _summary(self, definition: VmDefinition, record: StartRecord | None) -> VmSummary:
         folder = self.processes.folder(definition.id)
         live = folder.live() if self.processes.is_live(definition.id) else None
+        held = self.inventory.held(definition.id)
         return VmSummary(
             id=definition.id,
             name=definition.name,
@@ -224,6 +246,7 @@ class OwnProcessDriver(ABC):
             pid=live.pid if live else None,
             serial_log=record.serial_log if record else None,
             label=record.label if record else "",
+            problem=None if held is None else f"It is held, and cannot be started: {held}",
         )
 
     async def power(self, folder: VmFolder) -> Power:

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,11 @@ class VmFolder:
         """See block_layer.tapped.TapState."""
         return self.path / "paused"
 
+    @property
+    def halt_note(self) -> Path:
+        """See block_layer.halting.HaltNote."""
+        return self.path / "halt"
+
     def record(self) -> StartRecord | None:
         """What the VM was last started as, None when it was not, or was stopped by us."""
         return _read_record(self.path)
@@ -151,6 +156,17 @@ class VmProcesses:
         """All that was started and not stopped by us."""
         found = [_read_record(path) for path in sorted(self.run_dir.glob("vm-*"))]
         return [record for record in found if record is not None]
+
+    def settle(self, vm_id: str, definition: VmDefinition) -> None:
+        """What was started as something else is this definition from now on, without overlays or label; none is fine.
+
+        Durable: whatever is killed afterwards, nobody takes it for a VM on scratch again.
+        """
+        folder = self.folder(vm_id)
+        record = folder.record()
+        if record is not None:
+            settled = replace(record, definition=definition, overlays={}, label="")
+            write_durably(folder.path / "vm.json", settled.to_json())
 
     async def start(self, record: StartRecord, command: Sequence[str], answers: Answers, log_path: Path) -> LiveProcess:
         """Start a detached process and wait until it `answers`. Raises StartFailed; then only its log is left."""

@@ -92,5 +92,13 @@ class Hypervisors:
         """See Hypervisor."""
         await self.driver_of(vm_id).stop_vm(vm_id, force)
 
+    async def settle_vm(self, vm_id: str, definition: VmDefinition) -> None:
+        """See Hypervisor."""
+        await self.drivers[definition.hypervisor].settle_vm(vm_id, definition)
+
+    async def promote_off(self, definition: VmDefinition, disk_id: str, scratch: Path, base: Path) -> None:
+        """See Hypervisor."""
+        await self.drivers[definition.hypervisor].promote_off(definition, disk_id, scratch, base)
+
     def _is_live(self, definition: VmDefinition) -> bool:
         return self.drivers[definition.hypervisor].processes.is_live(definition.id)

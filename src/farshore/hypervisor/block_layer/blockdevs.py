@@ -26,10 +26,8 @@ Blockdev = dict[str, Any]
 def disk_blockdevs(disk: DiskDefinition, overlay: Overlay | None) -> list[Blockdev]:
     """The nodes of one disk, lowest first; the last one is `names.disk_node`."""
     if overlay is None:
-        driver = "host_device" if _is_block_device(Path(disk.path)) else "file"
-        file: Blockdev = {"driver": driver, "filename": disk.path, "discard": "unmap"}
-        return [{"driver": disk.format, "node-name": names.disk_node(disk.id), "discard": "unmap", "file": file}]
-    view = f"view-{names.label(disk.id)}"
+        return [file_blockdev(names.disk_node(disk.id), disk.format, Path(disk.path))]
+    view = names.view_node(disk.id)
     server = {"type": "unix", "path": str(overlay.view_socket)}
     return [
         {
@@ -40,14 +38,23 @@ def disk_blockdevs(disk: DiskDefinition, overlay: Overlay | None) -> list[Blockd
             "server": server,
             "reconnect-delay": VIEW_RECONNECT_SECONDS,
         },
-        {
-            "driver": "qcow2",
-            "node-name": names.disk_node(disk.id),
-            "discard": "unmap",
-            "file": {"driver": "file", "filename": str(overlay.scratch_path), "discard": "unmap"},
-            "backing": view,
-        },
+        overlay_blockdev(
+            disk.id, {"driver": "file", "filename": str(overlay.scratch_path), "discard": "unmap"}, backing=view
+        ),
     ]
+
+
+def file_blockdev(node: str, image_format: str, path: Path) -> Blockdev:
+    """The node of an image in a file or block device."""
+    driver = "host_device" if _is_block_device(path) else "file"
+    file: Blockdev = {"driver": driver, "filename": str(path), "discard": "unmap"}
+    return {"driver": image_format, "node-name": node, "discard": "unmap", "file": file}
+
+
+def overlay_blockdev(disk_id: str, file: Blockdev | str, backing: str) -> Blockdev:
+    """A recovered disk's scratch over something: all of its options, since reopening it with others takes all anew."""
+    node = names.disk_node(disk_id)
+    return {"driver": "qcow2", "node-name": node, "discard": "unmap", "file": file, "backing": backing}
 
 
 def blockdev_arguments(definition: VmDefinition, overlays: Mapping[str, Overlay], option: str) -> list[str]:

@@ -32,6 +32,21 @@ def disk_node(disk_id: str) -> str:
     return f"disk-{label(disk_id)}"
 
 
+def view_node(disk_id: str) -> str:
+    """The node through which a recovered disk reads its view."""
+    return f"view-{label(disk_id)}"
+
+
+def base_node(disk_id: str) -> str:
+    """The plain file onto which a recovered disk is promoted; its disk from then on, as long as the process lives."""
+    return f"base-{label(disk_id)}"
+
+
+def commit_job(disk_id: str) -> str:
+    """The job that writes a recovered disk's scratch into its plain file."""
+    return f"fs-commit-{label(disk_id)}"
+
+
 def device(disk_id: str) -> str:
     """The guest's device (QEMU), or the writable export (storage daemon)."""
     return f"vd-{disk_id}"

@@ -11,12 +11,14 @@ from farshore.errors import FarshoreError, Unsupported
 from farshore.hypervisor.block_layer import names
 from farshore.hypervisor.block_layer.attach import Attacher
 from farshore.hypervisor.block_layer.bitmaps import Bitmaps
+from farshore.hypervisor.block_layer.halting import FORCED, Halter, HaltNote, power_of
 from farshore.hypervisor.block_layer.monitor import Event, Monitor
+from farshore.hypervisor.block_layer.promotion import Promoter
 from farshore.hypervisor.block_layer.qualification import QemuVersion, Qualification
 from farshore.hypervisor.block_layer.sync_export import NbdServer, SyncExports
 from farshore.hypervisor.block_layer.tapped import Seats, TappedDisk, TapState
 from farshore.hypervisor.block_layer.vouch import vouch
-from farshore.hypervisor.driver import Attached, OnLost, Power, SyncExport, TapDisk
+from farshore.hypervisor.driver import Attached, OnLost, OnProgress, Power, SyncExport, TapDisk
 from farshore.model.vm import VmDefinition
 
 log = logging.getLogger(__name__)
@@ -36,8 +38,13 @@ class BlockLayerVm:
         self._disk_ids = tuple(disk.id for disk in definition.disks)
         self._lock = asyncio.Lock()
         self._connected = False
+        self._halting = False
+        """Set while it is we who take a storage daemon's exports away."""
 
-    async def connect(self, seats: Seats, server: NbdServer, *, guest: bool, pause_note: Path | None = None) -> None:
+    async def connect(
+        self, seats: Seats, server: NbdServer, halter: Halter, *,
+        guest: bool, halt_note: HaltNote, pause_note: Path | None = None,
+    ) -> None:  # fmt: skip
         """Connect the monitors. Raises MonitorLost, MonitorTimeout; then nothing is left open."""
         try:
             await self.monitor.connect()
@@ -49,6 +56,8 @@ class BlockLayerVm:
             self._attacher = Attacher(self._state, self._disk_ids)
             self._bitmaps = Bitmaps(self._state)
             self._exports = SyncExports(self._state, server)
+            self._promoter = Promoter(self.monitor, seats)
+            self._halter, self._halt_note = halter, halt_note
             self._connected = True
             if self._state.was_paused():
                 await self.resume()
@@ -136,17 +145,44 @@ class BlockLayerVm:
         if not self.monitor.connected:
             return "off"
         if not self._state.qualification.guest:
-            return "running"
+            return "halted" if FORCED in self._halt_note.words() else "running"
         try:
             status = await self.monitor.run("query-status")
         except FarshoreError:
             return "unknown"
-        return "running" if status["running"] else "paused"
+        return power_of(status, self._halt_note)
 
     async def resume(self) -> None:
         """See VmHandle."""
         if self._state.qualification.guest:
             await self.monitor.run("cont")
+
+    async def halt(self, force: bool) -> bool:
+        """See VmHandle."""
+        async with self._lock:
+            self._halting = True
+            try:
+                halted = await self._halter.halt(force)
+            except BaseException:
+                self._halting = False
+                raise
+            self._halting = halted
+            return halted
+
+    async def halted(self) -> bool:
+        """See VmHandle."""
+        return await self._halter.halted()
+
+    async def revive(self) -> None:
+        """See VmHandle."""
+        async with self._lock:
+            await self._halter.revive()
+            self._halting = False
+
+    async def promote(self, disk_id: str, base: Path, progress: OnProgress) -> None:
+        """See VmHandle."""
+        async with self._lock:
+            await self._promoter.promote(disk_id, base, progress)
 
     async def close(self) -> None:
         """See VmHandle."""
@@ -158,6 +194,8 @@ class BlockLayerVm:
 
     def _on_event(self, event: Event) -> None:
         name, data = event["event"], event.get("data", {})
+        if self._halting and name == "BLOCK_EXPORT_DELETED":
+            return  # the disk's user is gone, its tap stays
         for disk in self._tapped():
             reason = reason_of_loss(name, data, disk)
             if reason is not None:

@@ -10,6 +10,7 @@ from typing import Literal
 from farshore.errors import FarshoreError, NotFound, Unavailable
 from farshore.hypervisor.block_layer import names
 from farshore.hypervisor.block_layer.graph import BlockGraph
+from farshore.hypervisor.block_layer.halting import HaltNote, power_of
 from farshore.hypervisor.block_layer.monitor import CommandFailed, Monitor
 from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
 from farshore.hypervisor.driver import DiskSummary, Power
@@ -17,6 +18,8 @@ from farshore.hypervisor.own_processes import OwnProcessDriver
 from farshore.hypervisor.processes import StartRecord, VmFolder
 from farshore.hypervisor.qemu import network
 from farshore.hypervisor.qemu.command_line import command_line
+from farshore.hypervisor.qemu.guest_agent import agent_socket
+from farshore.hypervisor.qemu.halting import GuestHalter
 from farshore.model.vm import DiskDefinition, VmDefinition
 
 Accelerator = Literal["tcg", "kvm"]
@@ -107,7 +110,9 @@ class QemuDriver(OwnProcessDriver):
         vm = BlockLayerVm(record.definition, instance, folder.commands, folder.out_of_band)
         seats = DeviceSeats(vm.monitor, record.definition)
         server = QemuNbdServer(vm.monitor, folder.sync)
-        await vm.connect(seats, server, guest=True, pause_note=folder.pause_note)
+        note = HaltNote(folder.halt_note)
+        halter = GuestHalter(vm.monitor, note, agent_socket(record.definition))
+        await vm.connect(seats, server, halter, guest=True, halt_note=note, pause_note=folder.pause_note)
         return vm
 
     def short_use(self, folder: VmFolder) -> Path:
@@ -129,7 +134,7 @@ class QemuDriver(OwnProcessDriver):
             status = await _ask(folder, "query-status")
         except FarshoreError:
             return "unknown" if folder.live() is not None else "off"
-        return "running" if status["running"] else "paused"
+        return power_of(status, HaltNote(folder.halt_note))
 
     def disk_summary(self, disk: DiskDefinition, folder: VmFolder) -> DiskSummary:
         """See OwnProcessDriver."""

@@ -13,10 +13,13 @@ from farshore.errors import NotFound, Unsupported
 from farshore.hypervisor.block_layer import names
 from farshore.hypervisor.block_layer.blockdevs import blockdev_arguments, escaped, program
 from farshore.hypervisor.block_layer.graph import BlockGraph
+from farshore.hypervisor.block_layer.halting import FORCED, HaltNote
+from farshore.hypervisor.block_layer.monitor import Monitor
 from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
-from farshore.hypervisor.driver import DiskSummary
+from farshore.hypervisor.driver import DiskSummary, Power
 from farshore.hypervisor.own_processes import OwnProcessDriver
 from farshore.hypervisor.processes import StartRecord, VmFolder
+from farshore.hypervisor.storage_daemon.halting import ExportHalter
 from farshore.model.vm import DiskDefinition, VmDefinition
 
 LACKS: Mapping[str, str] = {
@@ -33,9 +36,15 @@ LACKS: Mapping[str, str] = {
 class ExportSeats:
     """The "device" of a disk is its writable export, which follows whatever node is put over the disk's own."""
 
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
     async def root(self, graph: BlockGraph, disk_id: str) -> str | None:
-        """The uppermost node over the disk's node."""
-        node = names.disk_node(disk_id)
+        """What the export sees; while the VM is halted, and has none, the uppermost node over the disk's own."""
+        for export in await self._monitor.run("query-block-exports"):
+            if export["id"] == names.device(disk_id):
+                return str(export["node-name"])
+        node = names.disk_node(disk_id) if names.disk_node(disk_id) in graph else names.base_node(disk_id)
         return graph.top_over(node) if node in graph else None
 
     async def hand_over(self, disk_id: str, node: str) -> None:
@@ -88,7 +97,9 @@ class StorageDaemonDriver(OwnProcessDriver):
     async def connect(self, record: StartRecord, folder: VmFolder, instance: str) -> BlockLayerVm:
         """See OwnProcessDriver."""
         vm = BlockLayerVm(record.definition, instance, folder.commands, None)
-        await vm.connect(ExportSeats(), DaemonNbdServer(folder.disks), guest=False)
+        seats, note = ExportSeats(vm.monitor), HaltNote(folder.halt_note)
+        halter = ExportHalter(vm.monitor, seats, record.definition, note)
+        await vm.connect(seats, DaemonNbdServer(folder.disks), halter, guest=False, halt_note=note)
         return vm
 
     def short_use(self, folder: VmFolder) -> Path:
@@ -98,6 +109,12 @@ class StorageDaemonDriver(OwnProcessDriver):
     async def ask_to_stop(self, folder: VmFolder) -> bool:
         """There is no guest to ask."""
         return False
+
+    async def power(self, folder: VmFolder) -> Power:
+        """By the note of who halted it."""
+        if folder.live() is None:
+            return "off"
+        return "halted" if FORCED in HaltNote(folder.halt_note).words() else "running"
 
     def disk_summary(self, disk: DiskDefinition, folder: VmFolder) -> DiskSummary:
         """With the NBD socket at which the disk is read and written."""

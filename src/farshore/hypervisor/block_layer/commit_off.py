@@ -1,0 +1,72 @@
+"""The scratch of a recovered disk is written into its plain file by the image tool: the VM's process has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from farshore.errors import BadInput, Fault, Unavailable
+from farshore.hypervisor.block_layer.blockdevs import program
+from farshore.hypervisor.block_layer.pivot_mark import Pivot, read_mark
+from farshore.model.vm import DiskDefinition
+
+REBASE_SECONDS = 30.0
+COMMIT_SECONDS = 6 * 3600.0
+
+
+async def commit_off(disk: DiskDefinition, scratch: Path, base: Path) -> None:
+    """Write `scratch` into `base`, unless a live promotion had come so far that `base` is the newer one.
+
+    Repeated after it was cut short it writes the same again; the tool empties the scratch only when all is written.
+    """
+    if not base.exists():
+        raise BadInput(f"There is no file {base}.", "")
+    size_bytes = await asyncio.to_thread(_size, base)
+    if size_bytes != disk.size_bytes:
+        raise BadInput(f"{base} has {size_bytes} bytes, the disk {disk.id} {disk.size_bytes}.", "It is not its file.")
+    if not scratch.exists() or await asyncio.to_thread(_base_is_newer, scratch, base):
+        return
+    below = ["-F", "raw", "-b", f"json:{json.dumps({'driver': 'raw', 'file': _file(base)})}"]
+    await _image_tool(REBASE_SECONDS, "rebase", "-q", "-f", "qcow2", "-u", *below, str(scratch))
+    await _image_tool(COMMIT_SECONDS, "commit", "-q", "-f", "qcow2", str(scratch))
+
+
+def _base_is_newer(scratch: Path, base: Path) -> bool:
+    """Whether the guest was moved to `base` before its process ended.
+
+    Where that had been ordered and nobody saw its end, the last write tells: after the move only `base` gets any. What
+    was found is marked, since we are about to write to both.
+    """
+    if read_mark(scratch) is Pivot.ORDERED:
+        newer = base.stat().st_mtime_ns > scratch.stat().st_mtime_ns
+        write_mark(scratch, Pivot.DONE if newer else Pivot.NOT_ORDERED)
+    return read_mark(scratch) is Pivot.DONE
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"driver": "host_device" if path.is_block_device() else "file", "filename": str(path.resolve())}
+
+
+def _size(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.seek(0, 2)
+
+
+async def _image_tool(bound_seconds: float, *arguments: str) -> None:
+    child = await asyncio.create_subprocess_exec(
+        program("qemu-img"), *arguments,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        said, _ = await asyncio.wait_for(child.communicate(), bound_seconds)
+    except BaseException as error:
+        child.kill()
+        await child.wait()
+        if isinstance(error, TimeoutError):
+            raise Unavailable(f"qemu-img {arguments[0]} took too long.", "It is tried again.") from error
+        raise
+    if child.returncode != 0:
+        raise Fault(
+            f"qemu-img {arguments[0]} failed: {said.decode(errors='replace').strip()}", "Look at the room left."
+        )
