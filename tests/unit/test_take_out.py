@@ -15,7 +15,7 @@ from farshore.datapath.journal import Journal
 from farshore.datapath.journal.taken import Taken, Taking
 from farshore.datapath.journal_carrier.alone import Alone
 from farshore.datapath.journal_carrier.takings import Takings
-from farshore.datapath.replica.image import image_path
+from farshore.datapath.replica.image import Images, image_path
 from farshore.datapath.replica.old_disks import OldDisks
 from farshore.datapath.replica.promotion import Promoter
 from farshore.datapath.replica.take_out import begin, check, retire_volumes, still_pinned
@@ -111,6 +111,26 @@ def test_zeros_and_a_shrink_after_the_floor_are_written_into_the_base() -> None:
         done = take_out(told, Taking("op", told.offered()[-1], (0, 3), str(told.folder.parent / "disks")))
         assert Path(done.paths["0"]).read_bytes() == b"a" * 10 + bytes(500) + b"a" * 514 + bytes(1024)
         assert Path(done.paths["3"]).read_bytes() == b"b" * 512 + bytes(1536)
+
+
+def test_bytes_are_durable_before_a_name_and_a_word_is_given_and_done_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fdatasync after the last write, then the name, then `done`; ordered again, a VM's disk is not written."""
+    order: list[str] = []
+
+    def told_of(where: Any, name: str) -> None:
+        real = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *args: (order.append(name), real(*args))[1])
+
+    for where, name in ((Images, "write"), (Images, "sync"), (Path, "hardlink_to"), (Taken, "save")):
+        told_of(where, name)
+    with story() as told:
+        chosen = three_checkpoints(told)[1]
+        taking = Taking("op", chosen, (3,), str(told.folder.parent / "disks"))
+        done = take_out(told, taking)
+        assert order == ["save", "save", "write", "write", "sync", "hardlink_to", "save"]
+        Path(done.paths["3"]).write_bytes(b"the VM's")
+        assert take_out(told, taking) == done
+        assert Path(done.paths["3"]).read_bytes() == b"the VM's"
 
 
 def test_a_sync_of_a_volume_that_left_the_vpg_keeps_nobody_waiting() -> None:
