@@ -15,6 +15,7 @@ from farshore.cli.plan import Plan, agree
 from farshore.cli.recovery_plans import checkpoint_text, commit_plan, failover_plan, move_plan, protect_back_plan
 from farshore.cli.recovery_words import duration_text, next_commands, policy_text, standing
 from farshore.cli.report_page import report_page
+from farshore.cli.waiting import LINE_SECONDS, _worth_a_line
 from farshore.errors import BadInput
 
 
@@ -100,7 +101,8 @@ def test_in_before_commit_both_ways_out_are_told_as_they_can_be_typed():
 @pytest.mark.parametrize(
     ("vpg", "word"),
     [
-        (_with(_in("committing")), "task watch T.S"),
+        (_with(_in("recovering")), "task watch T.S"),
+        (_with(_in("committing")), "task list --state InProgress"),
         (_with(WayHome={"IsAsked": False, "IsExact": True, "HasBegun": False}), "vpg protect-back"),
         (_with(ActiveProcessesApi={"RunningFailOverTestApi": {"Stage": "running"}}), "vpg test-stop"),
     ],
@@ -229,6 +231,24 @@ def test_without_a_terminal_only_yes_acts_and_the_plan_is_shown(monkeypatch, cap
         agree(PLAN, yes=False, as_json=False)
     agree(PLAN, yes=True, as_json=False)
     assert capsys.readouterr().err.count("Failover of VPG shop") == 2
+
+
+@pytest.mark.parametrize(
+    ("note", "told", "seconds", "worth"),
+    [
+        ("Shutting down.", "", 0, True),
+        ("Starting.", "Shutting down.", 0, True),
+        ("", "Starting.", LINE_SECONDS, False),
+        ("5 of 9 bytes", "5 of 9 bytes", LINE_SECONDS, False),
+        ("7 of 9 bytes", "5 of 9 bytes", 1, False),
+        ("7 of 9 bytes", "5 of 9 bytes", LINE_SECONDS, True),
+    ],
+)
+def test_a_log_gets_a_line_for_new_words_and_now_and_then_for_new_figures(
+    note: str, told: str, seconds: float, worth: bool
+):
+    """Where there is no terminal for a bar."""
+    assert _worth_a_line(note, told, seconds) == worth
 
 
 def _report(name: str, reason: str, end: str | None) -> dict[str, Any]:

@@ -201,10 +201,10 @@ def move(
     _carry_out(api, out, found, "move", body, plan, yes=yes, wait=wait)
 
 
-def _in_before_commit(vpg: dict[str, Any]) -> dict[str, Any]:
+def _in_before_commit(api: SiteClient, vpg: dict[str, Any]) -> dict[str, Any]:
     """What waits for a commit or a rollback. Raises Conflict when nothing does."""
     from farshore.cli.names import vpg_state_text
-    from farshore.cli.recovery_words import STAGES, recovery_of
+    from farshore.cli.recovery_words import STAGES, recovery_of, watch_command
     from farshore.errors import Conflict
 
     recovery = recovery_of(vpg)
@@ -213,7 +213,7 @@ def _in_before_commit(vpg: dict[str, Any]) -> dict[str, Any]:
         raise Conflict(f"VPG {vpg['VpgName']} has no failover and no move in Before Commit; it is {state}.")
     if recovery["Stage"] != "before_commit":
         fact = f"The {recovery['Kind']} of VPG {vpg['VpgName']} is {STAGES.get(recovery['Stage'], recovery['Stage'])}."
-        raise Conflict(fact, f"Watch it with: farshore task watch {recovery['TaskIdentifier']}")
+        raise Conflict(fact, f"Look at it with: {watch_command(api, recovery)}")
     return recovery
 
 
@@ -240,7 +240,7 @@ def commit(
     from farshore.cli.recovery_plans import commit_plan
 
     found = find_vpg(api, vpg)
-    recovery = _in_before_commit(found)
+    recovery = _in_before_commit(api, found)
     back = recovery["IsReverseProtection"] if reverse is None else reverse
     kept = recovery["KeepSourceVms"] if keep is None else keep
     plan = commit_plan(api, found, recovery, reverse=back, keep=kept)
@@ -259,7 +259,7 @@ def rollback(api: SiteClient, out: Output, vpg: VpgName, yes: Yes = False, wait:
     from farshore.cli.recovery_plans import rollback_plan
 
     found = find_vpg(api, vpg)
-    recovery = _in_before_commit(found)
+    recovery = _in_before_commit(api, found)
     action = "moveRollback" if recovery["Kind"] == "move" else "FailoverRollback"
     _carry_out(api, out, found, action, None, rollback_plan(found, recovery), yes=yes, wait=wait)
 

@@ -104,7 +104,8 @@ def _superseded(vpg: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _after_failover(api: SiteClient, sides: Sides, *, reverse: bool) -> str:
     if reverse:
-        return f"protected back to {sides.protected} by itself, as soon as it answers; {REPLICA}"
+        when = "as soon as it answers and the old VMs are off there"
+        return f"protected back to {sides.protected} by itself, {when}; {REPLICA}"
     back = vpg_command(api, "protect-back", sides.vpg)
     return f"the recovered VMs stay and are not protected until: {back}; the old ones and their disks stay as they are"
 

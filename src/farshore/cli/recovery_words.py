@@ -84,7 +84,8 @@ def _way_home_text(way_home: dict[str, Any]) -> str:
 
 def sync_text(sync: dict[str, Any]) -> str:
     """A sync's kind and figures."""
-    parts = [f"{sync['Kind']}, {size_text(sync['DoneInBytes'])} of {size_text(sync['TotalInBytes'])}"]
+    of = f"{size_text(sync['DoneInBytes'])} of {size_text(sync['TotalInBytes'])}"
+    parts = [str(sync["Kind"]), of if sync["TotalInBytes"] else "nothing to compare or send"]
     named = (("read", "ReadInBytes"), ("hashes", "HashesInBytes"), ("sent", "SentInBytes"))
     parts += [f"{word} {size_text(sync[member])}" for word, member in named if sync[member]]
     return ", ".join(parts)
@@ -95,6 +96,13 @@ def vpg_command(api: SiteClient, word: str, name: str, options: str = "") -> str
     return f"farshore vpg {word} {shlex.quote(name)}{options}{api.named_by}"
 
 
+def watch_command(api: SiteClient, recovery: dict[str, Any]) -> str:
+    """How to look at what runs: the task that began the recovery, or the one that ends it, whose name is not told."""
+    begins = recovery["Stage"] == "recovering"
+    words = f"watch {recovery['TaskIdentifier']}" if begins else "list --state InProgress"
+    return f"farshore task {words}{api.named_by}"
+
+
 def next_commands(api: SiteClient, vpg: dict[str, Any]) -> list[str]:
     """What a person would type next, most likely first; none when nothing waits for anybody."""
     name = vpg["VpgName"]
@@ -102,7 +110,7 @@ def next_commands(api: SiteClient, vpg: dict[str, Any]) -> list[str]:
     if recovery is not None and recovery["Stage"] == "before_commit":
         return [vpg_command(api, "commit", name), vpg_command(api, "rollback", name)]
     if recovery is not None:
-        return [f"farshore task watch {recovery['TaskIdentifier']}{api.named_by}"]
+        return [watch_command(api, recovery)]
     if way_home is not None and not way_home["IsAsked"] and not way_home["HasBegun"]:
         return [vpg_command(api, "protect-back", name)]
     if (vpg.get("ActiveProcessesApi") or {}).get("RunningFailOverTestApi"):

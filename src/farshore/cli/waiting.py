@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from farshore.errors import Fault, Unavailable
 
 POLL_SECONDS = 0.25
 TASK_TIMEOUT_SECONDS = 900.0
+LINE_SECONDS = 10.0
+_FIGURES = re.compile(r"\d+")
 
 
 def wait_for_task(
@@ -27,7 +30,7 @@ def wait_for_task(
 
     deadline = time.monotonic() + timeout_seconds
     words = what or f"task {task_id}"
-    told = ""
+    told, told_at = "", 0.0
     with out.bar() as bar:
         line = bar.add_task(words, total=100)
         while True:
@@ -35,9 +38,9 @@ def wait_for_task(
             state, progress = int(task["Status"]["State"]), int(task["Status"].get("Progress") or 0)
             note = str(task.get("CompleteReason") or "") if state == TaskState.IN_PROGRESS else ""
             bar.update(line, completed=progress, description=escape(f"{words}: {note}" if note else words))
-            if note not in ("", told) and bar.disable:
+            if bar.disable and _worth_a_line(note, told, time.monotonic() - told_at):
                 out.note(f"{words}, {progress} %: {note}")
-                told = note
+                told, told_at = note, time.monotonic()
             if state == TaskState.COMPLETED:
                 return task
             if state in (TaskState.FAILED, TaskState.STOPPED):
@@ -50,6 +53,12 @@ def wait_for_task(
                     f"Watch it with: farshore task watch {task_id}",
                 )
             time.sleep(POLL_SECONDS)
+
+
+def _worth_a_line(note: str, told: str, seconds_since: float) -> bool:
+    """Whether a note goes into a log: at once when its words are new, now and then when only its figures are."""
+    same_words = _FIGURES.sub("", note) == _FIGURES.sub("", told)
+    return note not in ("", told) and (not same_words or seconds_since >= LINE_SECONDS)
 
 
 def wait_for_protection(
