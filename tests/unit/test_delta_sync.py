@@ -1,4 +1,4 @@
-"""The law of a delta sync: whatever both sides were before and whatever is written meanwhile, they are equal after it."""
+"""The law of a delta sync: whatever both sides were before, and whatever is written meanwhile, they end up equal."""
 
 from __future__ import annotations
 
