@@ -8,7 +8,7 @@ from pathlib import Path
 
 from farshore.errors import BadInput, Fault, Unavailable
 from farshore.hypervisor.block_layer.blockdevs import program
-from farshore.hypervisor.block_layer.pivot_mark import Pivot, read_mark
+from farshore.hypervisor.block_layer.pivot_mark import Pivot, read_mark, write_mark
 from farshore.model.vm import DiskDefinition
 
 REBASE_SECONDS = 30.0

@@ -52,7 +52,7 @@ class Promoter:
         elif top != plain:
             if root in (names.shim_node(disk_id), names.filter_node(disk_id)):
                 raise Unavailable(f"The disk {disk_id} is tapped.", "Detach it first.")
-            scratch = Path((await self._node(overlay))["file"])
+            scratch = await self._file_of(overlay)
             if not await self._job(disk_id):
                 await self._open_plain(disk_id, base, graph)
                 await self._swap_backing(disk_id)
@@ -132,22 +132,24 @@ class Promoter:
         graph = await read_graph(self._monitor)
         if names.base_node(disk_id) not in graph or overlay not in graph:
             return
-        scratch = Path((await self._node(overlay))["file"])
+        scratch = await self._file_of(overlay)
         if read_mark(scratch) is not Pivot.DONE:
             await asyncio.to_thread(write_mark, scratch, Pivot.DONE)
         await self._delete(overlay)
 
     async def _demand_on(self, node: str, base: Path) -> None:
         """Raises BadInput unless that node is of this very file."""
-        path = Path((await self._node(node))["file"])
+        path = await self._file_of(node)
         if path.resolve() != base.resolve():
             raise BadInput(f"The disk is on {path}, not on {base}.", "It was promoted elsewhere.")
 
-    async def _node(self, node: str) -> dict[str, Any]:
+    async def _file_of(self, image: str) -> Path:
+        """The file under an image's node: the image itself may be told of with all of its options."""
+        file = (await read_graph(self._monitor)).children.get(image, {}).get("file")
         for told in await self._monitor.run("query-named-block-nodes", {"flat": True}):
-            if told["node-name"] == node:
-                return dict(told)
-        raise NotFound(f"QEMU has no node {node}.", "It is looked for again.")
+            if told["node-name"] == file:
+                return Path(told["file"])
+        raise NotFound(f"QEMU has no file under {image}.", "It is looked for again.")
 
     async def _job(self, disk_id: str) -> dict[str, Any] | None:
         jobs: list[dict[str, Any]] = await self._monitor.run("query-block-jobs")
