@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from farshore.errors import Conflict, NotFound, Unavailable
+from farshore.errors import Conflict, FarshoreError, NotFound, Unavailable
 
 DISKS = [{"id": "a", "path": "/a.raw", "size_bytes": 1 << 20}, {"id": "b", "path": "/b.raw", "size_bytes": 1 << 20}]
 
@@ -44,6 +44,10 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", "retired")
+"""What failover and move leave in a fake appliance: VMs that do not run, what halted them, and so on."""
+
+
 @dataclass
 class FakeAppliance:
     """The appliance of one site; `refuse` names calls that answer Conflict, `silent` that it answers nothing."""
@@ -58,7 +62,7 @@ class FakeAppliance:
         try:
             return json.loads(self.folder.read_text())
         except FileNotFoundError:
-            kinds = ("protect", "keep", "cuts", "pins", "views", "recovered")
+            kinds = ("protect", "keep", "cuts", "pins", "views", "recovered", *RECOVERY_KINDS)
             return {kind: {} for kind in kinds} | {"checkpoints": [], "void": 0}
 
     def save(self, state: dict[str, Any]) -> None:
@@ -76,18 +80,71 @@ class FakeAppliance:
             self.killer.after()
             raise Conflict(f"{call} is refused.", "")
         state = self.state()
-        answer = getattr(self, f"_{call}")(state, **args)
+        try:
+            answer = getattr(self, f"_{call}")(state, **args)
+        except FarshoreError:
+            self.killer.after()
+            raise
         self.save(state)
         self.killer.after()
         return answer
 
     def _list_vms(self, state: dict[str, Any]) -> list[dict[str, Any]]:
         disks = [{"disk_id": d["id"], "size_bytes": d["size_bytes"]} for d in DISKS]
-        names = ("vm1", "vm2")
-        return [{"vm_id": vm, "name": f"name-{vm}", "power": "running", "problem": "", "disks": disks} for vm in names]
+        own = {vm: f"name-{vm}" for vm in ("vm1", "vm2") if vm not in state["deleted"]}
+        names = own | {vm: told["name"] for vm, told in state["adopted"].items()}
+        return [
+            {
+                "vm_id": vm,
+                "name": name,
+                "power": state["power"].get(vm, "running"),
+                "problem": state["held"].get(vm, ""),
+                "disks": disks,
+            }
+            for vm, name in names.items()
+        ]
 
     def _vm_definition(self, state: dict[str, Any], vm_id: str) -> dict[str, Any]:
-        return definition(vm_id)
+        return dict(state["adopted"].get(vm_id) or definition(vm_id))
+
+    def _halt_vms(
+        self, state: dict[str, Any], vpg_id: str, vm_ids: list[str], operation: str, force: bool
+    ) -> dict[str, str]:
+        """A VM named in "stubborn" halts only by force."""
+        for vm in vm_ids:
+            if state["power"].get(vm, "running") != "running":
+                continue
+            state["halts"].setdefault(operation, [])
+            if vm not in state["halts"][operation]:
+                state["halts"][operation].append(vm)
+            if force or vm not in state.get("stubborn", []):
+                state["power"][vm] = "halted"
+        return {vm: state["power"].get(vm, "running") for vm in vm_ids}
+
+    def _revive_vms(self, state: dict[str, Any], vpg_id: str, operation: str) -> None:
+        for vm in state["halts"].pop(operation, []):
+            state["power"].pop(vm, None)
+
+    def _retire_protection(self, state: dict[str, Any], vpg_id: str) -> None:
+        state["protect"].pop(vpg_id, None)
+        state["halts"].clear()
+
+    def _demand_off(self, state: dict[str, Any], vm_ids: list[str], *states: str) -> None:
+        for vm in vm_ids:
+            if vm not in state["deleted"] and state["power"].get(vm, "running") not in states:
+                raise Conflict(f"VM {vm} runs.", "")
+
+    def _end_vms(self, state: dict[str, Any], vpg_id: str, vm_ids: list[str]) -> None:
+        self._demand_off(state, vm_ids, "halted", "off")
+        state["power"] |= dict.fromkeys(vm_ids, "off")
+
+    def _hold_vms(self, state: dict[str, Any], vpg_id: str, vm_ids: list[str], reason: str) -> None:
+        self._demand_off(state, vm_ids, "off")
+        state["held"] |= dict.fromkeys(vm_ids, f"held: {reason}")
+
+    def _delete_vms(self, state: dict[str, Any], vpg_id: str, vm_ids: list[str]) -> None:
+        self._demand_off(state, vm_ids, "off")
+        state["deleted"] |= dict.fromkeys(vm_ids, True)
 
     def _protect_vpg(self, state: dict[str, Any], spec: dict[str, Any]) -> None:
         state["protect"][spec["vpg_id"]] = spec
@@ -98,7 +155,8 @@ class FakeAppliance:
     def _protection_status(self, state: dict[str, Any], vpg_id: str) -> dict[str, Any]:
         if vpg_id not in state["protect"]:
             raise NotFound("It is not protected here.", "")
-        return {"state": "protecting", "reason": "", "sync": None, "link": "connected", "received_bytes": 0}
+        told = {"state": "protecting", "reason": "", "sync": None, "link": "connected", "received_bytes": 0}
+        return told | {"epoch": state["protect"][vpg_id]["epoch"]}
 
     def _cut_checkpoint(self, state: dict[str, Any], vpg_id: str, tag: str, task: str) -> dict[str, Any]:
         return state["cuts"].setdefault(task, {"marker_id": f"m{len(state['cuts'])}", "time_ns": 10**18, "tag": tag})
@@ -110,7 +168,9 @@ class FakeAppliance:
         state["keep"].pop(vpg_id, None)
 
     def _journal_status(self, state: dict[str, Any], vpg_id: str) -> dict[str, Any]:
-        return {"state": "receiving", "journal_bytes": 5}
+        if vpg_id not in state["keep"]:
+            raise NotFound("No journal is kept here.", "")
+        return {"state": "receiving", "journal_bytes": 5, "journal_id": "j"}
 
     def _list_checkpoints(self, state: dict[str, Any], vpg_id: str, **_filters: Any) -> list[dict[str, Any]]:
         if vpg_id not in state["keep"]:
@@ -144,7 +204,13 @@ class FakeAppliance:
         state["views"].pop(operation, None)
 
     def _start_recovered_vms(
-        self, state: dict[str, Any], operation: str, label: str, definitions: list[Any], views: dict[str, Any], isolated: bool
+        self,
+        state: dict[str, Any],
+        operation: str,
+        label: str,
+        definitions: list[Any],
+        views: dict[str, Any],
+        isolated: bool,
     ) -> list[dict[str, Any]]:
         assert label == ("test" if isolated else "")
         vms = [
@@ -161,7 +227,38 @@ class FakeAppliance:
         return list(state["recovered"][operation])
 
     def _remove_recovered_vms(self, state: dict[str, Any], operation: str) -> None:
+        if operation in state["promotions"]:
+            raise Conflict("They are being committed.", "")
         state["recovered"].pop(operation, None)
+
+    def _promote_recovered(
+        self, state: dict[str, Any], vpg_id: str, operation: str, checkpoint_id: str, volumes: dict[str, Any]
+    ) -> None:
+        assert {vm["vm_id"] for vm in state["recovered"].get(operation, [])} == set(volumes) or state["promotions"]
+        state["promotions"].setdefault(operation, {"state": "running", "volumes": volumes})
+
+    def _promotion_status(self, state: dict[str, Any], operation: str) -> dict[str, Any]:
+        """The first answer is "running", later ones are "done"."""
+        record = state["promotions"].get(operation)
+        if record is None:
+            raise NotFound("Nothing of it is promoted here.", "")
+        told = {"state": record["state"].replace("adopted", "done"), "reason": "", "done_bytes": 1, "total_bytes": 2}
+        if record["state"] == "running":
+            record["state"] = "done"
+        disks = {vm: {"instance": f"i-{vm}", "disks": dict.fromkeys(of, "/d")} for vm, of in record["volumes"].items()}
+        return told | {"vms": disks}
+
+    def _adopt_recovered(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
+        record = state["promotions"][operation]
+        if record["state"] != "adopted":
+            assert record["state"] == "done"
+            for vm in state["recovered"].pop(operation):
+                state["adopted"][vm["vm_id"]] = {"id": vm["vm_id"], "name": vm["name"], "disks": DISKS}
+            record["state"] = "adopted"
+        return [state["adopted"][vm] for vm in record["volumes"]]
+
+    def _retire_journal(self, state: dict[str, Any], vpg_id: str, volumes: list[int] | None) -> None:
+        state["retired"][vpg_id] = volumes
 
     def _recovered_status(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
         return list(state["recovered"].get(operation, []))
@@ -188,7 +285,10 @@ class FakePeer:
         rows = self.vpgs()
         if call == "put_vpg":
             row = arguments["row"]
-            rows[row["vpg"]["id"]] = {"phase": row["phase"], "version": row["vpg"]["version"]}
+            rows[row["vpg"]["id"]] = {"phase": row["phase"], "version": row["vpg"]["version"]} | {
+                "epoch": row["vpg"]["epoch"],
+                "protected": row["vpg"]["protected_site_id"],
+            }
         elif call == "release_vpg":
             rows.pop(arguments["vpg_id"], None)
             state = self.appliance.state()

@@ -1,10 +1,11 @@
 """Runs one operation again and again, each time killed (-9) at another call, and tells how each ended.
 
-    python tests/operations_harness.py FOLDER SCENARIO
+    python tests/operations_harness.py FOLDER SCENARIO [SEED]
 
-For each kill point the prepared site is copied, a forked process is killed there, a second one takes the operation up
-again. Prints JSON: {"calls": n, "ends": {"": end without a kill, "1:before": end, ...}}; an end is all that can be
-observed afterwards: task, rows at both sites, tests, and what both appliances hold.
+With a seed a kill comes once at each call, before or after its effect as drawn; else at both. For each kill point the
+prepared site is copied, a forked process is killed there, a second one takes the operation up again. Prints JSON:
+{"calls": n, "ends": {"": end without a kill, "1:before": end, ...}}; an end is all that can be observed afterwards:
+task, rows at both sites, tests, and what both appliances hold.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import sys
 import time
@@ -32,6 +34,24 @@ NORTH = "00000000-0000-4000-8000-000000000001"
 VPG = "00000000-0000-4000-8000-00000000000a"
 END_SECONDS = 30
 AT_ONCE = 10
+
+FAILOVER: dict[str, Any] = {
+    "checkpoint_id": None,
+    "commit_policy": 0,
+    "wait_seconds": 100,
+    "shutdown_policy": 0,
+    "reverse_protection": False,
+    "vm_ids": None,
+}
+MOVE: dict[str, Any] = {
+    "commit_policy": None,
+    "wait_seconds": None,
+    "force_shutdown": False,
+    "reverse_protection": True,
+    "keep_source_vms": False,
+}
+BACK: dict[str, Any] = {"reverse_protection": True}
+AWAY: dict[str, Any] = {"reverse_protection": False, "keep_source_vms": False}
 
 SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]] = {
     # name: what comes before it, kind, request, how the fakes behave
@@ -54,6 +74,31 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
         {"force": False, "keep_recovery_volumes": False},
         {"south": frozenset({"forget_vpg"})},
     ),
+    "failover": (["protect", "test"], TaskType.FailOver, FAILOVER, {}),
+    "failover_halting": (["protect"], TaskType.FailOver, FAILOVER | {"shutdown_policy": 2}, {}),
+    "failover_of_one": (["protect"], TaskType.FailOver, FAILOVER | {"vm_ids": ["vm1"]}, {}),
+    "commit": (["protect", "failover"], TaskType.FailoverCommit, {"reverse_protection": False}, {}),
+    "commit_reverse": (["protect", "failover_halting"], TaskType.FailoverCommit, BACK, {}),
+    "commit_of_one": (["protect", "failover_of_one"], TaskType.FailoverCommit, BACK, {}),
+    "rollback": (["protect", "failover_halting"], TaskType.FailoverRollback, {}, {}),
+    "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
+    "move": (["protect"], TaskType.Move, MOVE, {}),
+    "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),
+    "move_rollback": (["protect", "move"], TaskType.MoveRollback, {}, {}),
+} | {
+    f"failover_refused_{call}": (
+        ["protect"],
+        TaskType.FailOver,
+        FAILOVER | {"shutdown_policy": 2},
+        {where: frozenset({call})},
+    )
+    for where, call in (
+        ("south", "pin_checkpoint"),
+        ("north", "halt_vms"),
+        ("south", "definitions_at"),
+        ("south", "open_views"),
+        ("south", "start_recovered_vms"),
+    )
 }
 
 
@@ -96,6 +141,7 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
         if kind is TaskType.CreateProtectionGroup:
             order = VpgOrder(name="shop", protected_site_id=NORTH, recovery_site_id=site.id, vm_ids=("vm1", "vm2"))
             request = {"order": order.model_dump(mode="json")}
+        site.peers.heard(NORTH)
         await taken.place(kind, VPG, site.id, request, "tester")
     deadline = time.monotonic() + END_SECONDS
     while (task := site.tasks.get(task_id)) is None or task.live:
@@ -115,6 +161,9 @@ def observe(site: Site, own: FakeAppliance, peer: FakePeer, task_id: str) -> dic
     return {
         "task": [task.state, task.progress, task.reason, task.note],
         "rows": [[row.vpg.id, row.phase, row.vpg.version, len(row.vpg.volumes)] for row in site.vpgs.all()],
+        "vpgs": [timeless(row.vpg.model_dump(mode="json")) for row in site.vpgs.all()],
+        "deadlines": [deadline.vpg_id for deadline in site.deadlines.all()],
+        "debts": [debt.key for debt in site.debts.all()],
         "tests": [
             [test.state, test.checkpoint_id, test.success, test.summary, test.vms] for test in site.tests.of(VPG)
         ],
@@ -122,6 +171,13 @@ def observe(site: Site, own: FakeAppliance, peer: FakePeer, task_id: str) -> dic
         "north": peer.appliance.state(),
         "north_rows": peer.vpgs(),
     }
+
+
+def timeless(vpg: dict[str, Any]) -> dict[str, Any]:
+    """A VPG without the moments that differ from run to run."""
+    if vpg["recovery"]:
+        vpg["recovery"] |= {"began_ns": 0, "before_commit_ns": 0}
+    return vpg
 
 
 def begin(folder: Path, name: str, at: str) -> tuple[int, int]:
@@ -171,7 +227,7 @@ def played(folder: Path, base: Path, name: str, points: list[str]) -> dict[str, 
     return results
 
 
-def main(folder: Path, name: str) -> None:
+def main(folder: Path, name: str, seed: str | None = None) -> None:
     """Play the scenario without a kill, then killed at each point."""
     base = folder / "base"
     prepare(base)
@@ -182,10 +238,13 @@ def main(folder: Path, name: str) -> None:
     assert whole is not None
     ends = {"": whole["end"]}
     points = [f"{call}:{when}" for call in range(1, whole["calls"] + 1) for when in ("before", "after")]
+    if seed is not None:
+        draw = random.Random(seed)
+        points = [f"{call}:{draw.choice(('before', 'after'))}" for call in range(1, whole["calls"] + 1)]
     for first in range(0, len(points), AT_ONCE):
         ends |= played(folder, base, name, points[first : first + AT_ONCE])
     print(json.dumps({"calls": whole["calls"], "ends": ends}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

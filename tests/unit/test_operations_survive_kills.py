@@ -7,37 +7,11 @@ the tests, and what both appliances hold. A refused operation must leave all as 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-FAILED, COMPLETED = 4, 6
-
-
-def ends(folder: Path, scenario: str) -> dict[str, Any]:
-    """All ends of the scenario, by kill point; "" is the end without a kill."""
-    program = [sys.executable, str(ROOT / "tests" / "operations_harness.py"), str(folder), scenario]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    done = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    assert found["calls"] >= 3
-    return dict(found["ends"])
-
-
-def the_same_end(folder: Path, scenario: str) -> dict[str, Any]:
-    """The one end that all kill points lead to."""
-    found = ends(folder, scenario)
-    whole = found[""]
-    different = {at: end for at, end in found.items() if end != whole}
-    assert different == {}
-    return dict(whole)
+from tests.kill_points import COMPLETED, FAILED, the_same_end
 
 
 def test_protect(tmp_path: Path) -> None:

@@ -56,46 +56,48 @@ class Countdown:
         """Count what has passed since the last turn, warn, save, and carry out what is due."""
         now = self._monotonic()
         passed, self._at = max(0.0, now - self._at), now
-        deadlines = {d.vpg_id: d for d in await asyncio.to_thread(self._site.deadlines.all)}
-        for gone in self._left.keys() - deadlines.keys():
+        deadlines = await asyncio.to_thread(self._site.deadlines.all)
+        counted = {await self._count(deadline, passed, now) for deadline in deadlines}
+        for gone in self._left.keys() - counted:
             del self._left[gone]
             self._saved.pop(gone, None)
-        for deadline in deadlines.values():
-            await self._count(deadline, passed, now)
         self._first = False
 
-    async def _count(self, deadline: Deadline, passed: float, now: float) -> None:
-        vpg_id = deadline.vpg_id
+    async def _count(self, deadline: Deadline, passed: float, now: float) -> str:
+        """Gives the task of the failover or move, by which it is counted."""
+        vpg_id, told = deadline.vpg_id, deadline.told
         row = await asyncio.to_thread(self._site.vpgs.get, vpg_id)
         if row is None or row.vpg.recovery is None:
-            return
-        if vpg_id in self._left:
-            left = self._left[vpg_id] - passed
+            return ""
+        task_id = row.vpg.recovery.task_id
+        if task_id in self._left:
+            left = self._left[task_id] - passed
         elif self._first:
-            left = await self._taken_up(deadline, row.vpg, row.vpg.recovery)
+            left, told = await self._taken_up(deadline, row.vpg, row.vpg.recovery)
         else:
             left = deadline.seconds_left
-        self._left[vpg_id] = left
-        told = await self._warn(row.vpg, row.vpg.recovery, left, deadline.told)
-        if told != deadline.told or now - self._saved.get(vpg_id, float("-inf")) >= SAVE_SECONDS:
+        self._left[task_id] = left
+        told = await self._warn(row.vpg, row.vpg.recovery, left, told)
+        if told != deadline.told or now - self._saved.get(task_id, float("-inf")) >= SAVE_SECONDS:
             await asyncio.to_thread(self._site.deadlines.save, vpg_id, max(0.0, left), told)
-            self._saved[vpg_id] = now
+            self._saved[task_id] = now
         if left <= 0:
             await self._carry_out(row.vpg, row.vpg.recovery)
+        return task_id
 
-    async def _taken_up(self, deadline: Deadline, vpg: Vpg, recovery: Recovery) -> float:
-        """What is left at the first look after a start."""
+    async def _taken_up(self, deadline: Deadline, vpg: Vpg, recovery: Recovery) -> tuple[float, int]:
+        """What is left at the first look after a start, and which alert was given."""
         away = max(0.0, (self._wall_ns() - deadline.saved_ns) / 1e9)
         left = deadline.seconds_left - away
         if left > 0:
-            return left
+            return left, deadline.told
         grace = self._site.config.settings.overdue_seconds
         fact = (
             f"The time of VPG {vpg.name} in Before Commit ran out while no manager ran: "
             f"{recovery.commit_policy.name} is carried out in {grace:g} s."
         )
         await self._alert(vpg, fact)
-        return grace
+        return grace, LAST_TOLD
 
     async def _warn(self, vpg: Vpg, recovery: Recovery, left: float, told: int) -> int:
         """Alert at half-time, and shortly before the end, of a rollback onto a site that is not there."""

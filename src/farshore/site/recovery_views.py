@@ -38,6 +38,7 @@ def recovery_view(recovery: Recovery | None, deadline: Deadline | None) -> Recov
         commit_policy=recovery.commit_policy,
         seconds_left=left,
         reverse_protection=recovery.reverse_protection,
+        keep_source_vms=recovery.keep_source_vms,
         vms=tuple(RecoveredVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, serial_log=vm.serial_log) for vm in recovery.vms),
     )
 
