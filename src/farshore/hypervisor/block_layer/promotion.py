@@ -61,8 +61,7 @@ class Promoter:
             await self._catch_up(disk_id, progress)
             await self._move_over(disk_id, scratch)
         await self._drop_scratch(disk_id)
-        size_bytes = (await read_graph(self._monitor)).sizes[top if top == overlay else plain]
-        progress(size_bytes, size_bytes)
+        progress(graph.sizes[root], graph.sizes[root])
 
     async def _open_plain(self, disk_id: str, base: Path, graph: BlockGraph) -> None:
         node = names.base_node(disk_id)
