@@ -200,6 +200,8 @@ class Appliance:
             order = order.model_copy(update={"reserve_bytes": self.config.settings.store_reserve_bytes})
         async with self._changing:
             present = self.journals.get(order.vpg_id)
+            if present is not None and order.seed is None:  # another epoch or history: it stands on what it stood on
+                order = order.model_copy(update={"seed": present.spec.seed})
             if present is not None and present.spec == order:
                 return
             if order.seed is not None:
