@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,25 @@ def test_the_orders_word_that_a_journal_has_all_makes_it_a_bitmap_sync_while_the
         assert again("delta", delta=True) == BLOCK
         assert again("delta", delta=True, synced={lab.vm_ids[0]: "another process"}, journal_id=word["journal_id"]) > 0
         assert again("initial") > BLOCK
+
+
+def test_a_journal_that_is_another_one_than_before_is_noticed_at_once_and_synced_anew():
+    """Its identifier changes under a running stream (its store was changed): no checkpoint counts before a sync."""
+    with DeltaLab(vms=1, disks=1, size="32M").protect() as lab:
+        ended_ns = lab.status()["last_sync"]["ended_ns"]
+        path = lab.journal_folder() / "epoch.json"
+        told = json.loads(path.read_text())
+        assert told["journal_id"]
+        path.write_text(json.dumps({**told, "journal_id": str(uuid.uuid4())}))
+        kill_journal(lab)
+
+        def synced_anew():
+            status = lab.status()
+            assert status["state"] == "protecting"
+            return status["last_sync"]["ended_ns"] > ended_ns and status["last_sync"]
+
+        assert until(synced_anew, 60, "it is synced anew")["kind"] == "initial"
+        lab.check_equal()
 
 
 def fill(path, random_):

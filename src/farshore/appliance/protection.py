@@ -199,7 +199,11 @@ class VpgProtection:
             for volume in volumes:
                 unbroken = attached[volume.disk_id].bitmaps_unbroken
                 kinds[volume.number] = self.memory.kind_for(
-                    vm_id, handle.instance, self.road.link.journal_id, unbroken=unbroken, copies=self.spec.delta
+                    vm_id,
+                    handle.instance,
+                    self.road.link.journal_id,
+                    unbroken=unbroken,
+                    copies=self.spec.copies_are_there,
                 )
         return kinds
 

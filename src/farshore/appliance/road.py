@@ -179,7 +179,9 @@ class Road:
             self.link.state = str(event.get("state"))
             self.link.code = str(event.get("code", ""))
             self.link.reason = str(event.get("reason", ""))
-            self.link.journal_id = str(event.get("journal_id") or self.link.journal_id)
+            before, self.link.journal_id = self.link.journal_id, str(event.get("journal_id") or self.link.journal_id)
+            if before not in ("", self.link.journal_id):
+                self.on_lost("the journal at the other site is another one than before")
 
     async def ask_tap(self, call: str, /, **args: Any) -> Any:
         """Ask the tap; half a second is its bound. Raises what the tap raises, or Unavailable."""

@@ -84,7 +84,8 @@ class RoundSync:
             raise Unavailable("The journal at the other site is another one than before.", "The sync begins anew.")
 
     def _stands_any_journal(self) -> bool:
-        return all(kind == "initial" or (kind == "delta" and self.spec.delta) for kind in self.kinds.values())
+        copies = self.spec.copies_are_there
+        return all(kind == "initial" or (kind == "delta" and copies) for kind in self.kinds.values())
 
     async def read(self) -> None:
         """Read all volumes into the stream; returns when the last read is in. Raises Fault when the reader fails."""

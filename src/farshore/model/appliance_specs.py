@@ -30,6 +30,11 @@ class ProtectSpec(_Spec):
     """By VM the process (`instance`) of which the journal `journal_id` has all but what its bitmaps count."""
     journal_id: str = ""
 
+    @property
+    def copies_are_there(self) -> bool:
+        """Whether the other site has copies of the disks for sure, whatever its journal is."""
+        return self.delta or bool(self.synced)
+
 
 class JournalSeed(_Spec):
     """What a journal begins from: old disks as the volumes' base images, listed as its first checkpoint.
