@@ -15,6 +15,8 @@ from farshore.hypervisor.block_layer.graph import read_graph
 from farshore.hypervisor.block_layer.vm_handle import BlockLayerVm
 from farshore.hypervisor.driver import AttachRefused, Overlay, TapDisk, TapLost, VmGone
 from farshore.nbd.client import NbdClient
+from tests.service.halting_contract import HaltingContract
+from tests.service.promotion_contract import PromotionContract, dirty_granules
 from tests.service.vm_bench import GRANULE, SIZES, Sink, VmBench, in_loop, until
 
 
@@ -247,7 +249,7 @@ class BitmapContract:
         done.set()
         await load
         await vm.freeze_for_sync()
-        assert await _dirty_granules(vm, "a") == written, f"seed {seed}"
+        assert await dirty_granules(vm, "a") == written, f"seed {seed}"
         assert len(written) > 5
         await vm.close()
 
@@ -261,14 +263,14 @@ class BitmapContract:
         await bench.write("b", 0, 4096, 3)
         await vm.freeze_for_sync()
         await bench.write("a", 20 * GRANULE, 4096, 4)
-        assert await _dirty_granules(vm, "a") == {3, 9, 10}
-        assert await _dirty_granules(vm, "b") == {0}
+        assert await dirty_granules(vm, "a") == {3, 9, 10}
+        assert await dirty_granules(vm, "b") == {0}
         export = await vm.open_sync_export("a", with_bitmap=False)
         with NbdClient(export.socket, export.export) as reader:
             assert reader.size_bytes == export.size_bytes == SIZES["a"]
             assert reader.pread(20 * GRANULE, 4096) == b"\4" * 4096
         await vm.freeze_for_sync()
-        assert await _dirty_granules(vm, "a") == {3, 9, 10, 20}
+        assert await dirty_granules(vm, "a") == {3, 9, 10, 20}
         await vm.drop_sync_set()
         assert "sync" not in (await vm.bitmaps())["a"]
         await vm.vouch()
@@ -362,23 +364,7 @@ class LifeContract:
         bench.driver.inventory.put(bench.definition)
 
 
-async def _dirty_granules(vm: BlockLayerVm, disk_id: str) -> set[int]:
-    export = await vm.open_sync_export(disk_id, with_bitmap=True)
-    assert export.bitmap_context is not None
-
-    def read() -> set[int]:
-        with NbdClient(export.socket, export.export, (export.bitmap_context or "",)) as reader:
-            runs = reader.block_status(0, export.size_bytes, export.bitmap_context or "")
-        dirty: set[int] = set()
-        for run in runs:
-            if run.flags & 1:
-                dirty.update(range(run.offset // GRANULE, (run.offset + run.length + GRANULE - 1) // GRANULE))
-        return dirty
-
-    found = await asyncio.to_thread(read)
-    await vm.close_sync_exports()
-    return found
-
-
-class HypervisorContract(AttachContract, VouchContract, BitmapContract, LifeContract):
+class HypervisorContract(
+    AttachContract, VouchContract, BitmapContract, LifeContract, HaltingContract, PromotionContract
+):
     """All of it. The fixture `bench` gives the VM."""

@@ -66,13 +66,18 @@ class Sink:
     def __init__(self, folder: Path, disk_id: str, size: int) -> None:
         self.disk_id = disk_id
         self.socket = folder / f"sink-{disk_id}-{time.monotonic_ns()}"
-        command = ["nbdkit", "-f", "-U", str(self.socket), "--filter=blocksize-policy", "memory", str(size)]
-        self.process = subprocess.Popen([*command, "blocksize-minimum=1"], stdin=subprocess.DEVNULL)
+        self.size = size
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not _answers(self.socket):
             assert self.process.poll() is None, "nbdkit did not start"
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+    def command(self) -> list[str]:
+        """nbdkit's memory plugin."""
+        command = ["nbdkit", "-f", "-U", str(self.socket), "--filter=blocksize-policy", "memory", str(self.size)]
+        return [*command, "blocksize-minimum=1"]
 
     @property
     def tap(self) -> TapDisk:
@@ -144,9 +149,11 @@ class VmBench(ABC):
 
     def new_sinks(self) -> list[TapDisk]:
         """Fresh sinks for all disks, in the place of the old ones."""
-        self.kill_sinks()
-        self.sinks = {disk_id: Sink(self.short, disk_id, size) for disk_id, size in SIZES.items()}
-        return [sink.tap for sink in self.sinks.values()]
+        for disk_id, size in SIZES.items():
+            if disk_id in self.sinks:
+                self.sinks.pop(disk_id).kill()
+            self.sinks[disk_id] = Sink(self.short, disk_id, size)
+        return [self.sinks[disk_id].tap for disk_id in SIZES]
 
     def kill_sinks(self) -> None:
         """End all sinks."""
@@ -214,7 +221,14 @@ class QemuBench(VmBench):
 
     async def write(self, disk_id: str, offset: int, length: int, pattern: int) -> None:
         """Through the guest's device."""
-        line = f'qemu-io -d /machine/peripheral/vd-{disk_id}/virtio-backend "write -P {pattern} {offset} {length}"'
+        await self._qemu_io(disk_id, f"write -P {pattern} {offset} {length}")
+
+    async def flush(self, disk_id: str) -> None:
+        """A flush of the guest."""
+        await self._qemu_io(disk_id, "flush")
+
+    async def _qemu_io(self, disk_id: str, words: str) -> None:
+        line = f'qemu-io -d /machine/peripheral/vd-{disk_id}/virtio-backend "{words}"'
         said = await self.owner("human-monitor-command", {"command-line": line})
         assert "wrote" in said or not said, said
 
