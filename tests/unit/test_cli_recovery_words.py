@@ -149,6 +149,7 @@ def test_the_plan_of_a_failover_follows_what_is_asked():
     assert "powered off when they are not off after 5 min" in _failover(shutdown=2)["protected VMs"]
     assert "protected back to north by itself" in _failover(reverse=True)["at the commit"]
     assert "a VPG of their own" in _failover(only_some=True)["VMs"]
+    assert "vpg protect-back 'my shop (recovered DATE)'" in _failover(only_some=True)["at the commit"]
 
 
 def test_the_plan_of_a_failover_says_what_it_puts_an_end_to():

@@ -97,7 +97,10 @@ def _follow(
     task = wait_for_task(api, task_id, out, what=plan.title, timeout_seconds=TIMEOUT_SECONDS)
     now = api.get(f"/vpgs/{vpg['VpgIdentifier']}")
     following = next_commands(api, now)
-    lines = [f"Done: {plan.title}.", f"VPG {now['VpgName']}: {vpg_state_text(now['Status'], now['SubStatus'])}"]
+    lines = [
+        f"Done: {plan.title}. {task.get('CompleteReason') or ''}".rstrip(),
+        f"VPG {now['VpgName']}: {vpg_state_text(now['Status'], now['SubStatus'])}",
+    ]
     lines += [f"{name}: {value}" for name, value in standing(now)]
     lines += [f"Next: {line}" for line in following]
     lines.append(f"Report: farshore report show {task_id}{api.named_by}")

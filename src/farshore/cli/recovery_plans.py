@@ -85,7 +85,7 @@ def failover_plan(
             ("checkpoint", what),
             ("protected VMs", protected),
             ("then", f"Before Commit: the recovered VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),
-            ("at the commit", _after_failover(api, sides, reverse=reverse)),
+            ("at the commit", _after_failover(api, sides, reverse=reverse, some=only_some)),
             ("way back", f"until the commit: {vpg_command(api, 'rollback', sides.vpg)}"),
         ),
     )
@@ -102,11 +102,11 @@ def _superseded(vpg: dict[str, Any]) -> list[tuple[str, str]]:
     return [("first", " and ".join(ended))] if ended else []
 
 
-def _after_failover(api: SiteClient, sides: Sides, *, reverse: bool) -> str:
+def _after_failover(api: SiteClient, sides: Sides, *, reverse: bool, some: bool) -> str:
     if reverse:
         when = "as soon as it answers and the old VMs are off there"
         return f"protected back to {sides.protected} by itself, {when}; {REPLICA}"
-    back = vpg_command(api, "protect-back", sides.vpg)
+    back = vpg_command(api, "protect-back", f"{sides.vpg} (recovered DATE)" if some else sides.vpg)
     return f"the recovered VMs stay and are not protected until: {back}; the old ones and their disks stay as they are"
 
 
@@ -154,7 +154,9 @@ def commit_plan(api: SiteClient, vpg: dict[str, Any], recovery: dict[str, Any], 
     alone = "; they leave the VPG, whose other VMs stay protected, and form one of their own" if some else ""
     gone = "" if some else "; all others of before are gone"
     after = (
-        _after_move(api, sides, reverse=reverse, keep=keep) if moved else _after_failover(api, sides, reverse=reverse)
+        _after_move(api, sides, reverse=reverse, keep=keep)
+        if moved
+        else _after_failover(api, sides, reverse=reverse, some=some)
     )
     return Plan(
         f"Commit of the {recovery['Kind']} of VPG {sides.vpg} to {sides.recovery}",

@@ -42,7 +42,7 @@ def policy_text(policy: int, seconds: int | None) -> str:
     if policy == 2:
         return "nothing by itself: it waits for a commit or a rollback"
     done = "rolled back" if policy == 0 else "committed"
-    when = "" if seconds is None else f" after {seconds} s" + (f" ({duration_text(seconds)})" if seconds >= 120 else "")
+    when = "" if seconds is None else f" after {seconds} s" + (f" ({duration_text(seconds)})" if seconds >= 600 else "")
     return f"{done} by itself{when}"
 
 
@@ -78,7 +78,7 @@ def _way_home_text(way_home: dict[str, Any]) -> str:
     if way_home["HasBegun"]:
         return "begun: it is protected again at the first checkpoint after the sync"
     if way_home["IsAsked"]:
-        return "asked for: it begins by itself as soon as the other site answers"
+        return "asked for: it begins by itself as soon as the other site answers and the old VMs are off there"
     return "not protected: it waits until you protect it back"
 
 

@@ -71,7 +71,7 @@ def list_vpgs(api: SiteClient, out: Output) -> None:
             v["VpgName"],
             v["VpgIdentifier"],
             vpg_state_text(v["Status"], v["SubStatus"]),
-            v["ActualRPO"],
+            v["ActualRPO"] if v["HasCheckpoint"] else None,
             v["VmsCount"],
             f"{v['SourceSite']} -> {v['TargetSite']}",
         )
@@ -96,10 +96,11 @@ def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
             ("VPG", v["VpgName"]),
             ("identifier", v["VpgIdentifier"]),
             ("state", vpg_state_text(v["Status"], v["SubStatus"])),
+            *([("because", v["StatusDescription"])] if v.get("StatusDescription") else []),
             ("progress", f"{v['ProgressPercentage']} %" if v.get("ProgressPercentage") else None),
             ("sites", f"{v['SourceSite']} -> {v['TargetSite']}"),
             ("VMs", v["VmsCount"]),
-            ("RPO", f"{v['ActualRPO']} s now, {v['ConfiguredRpoSeconds']} s at most"),
+            ("RPO", f"{_rpo_text(v)} now, {v['ConfiguredRpoSeconds']} s at most"),
             ("history", f"{history.get('ActualHistoryInMinutes')} of {history.get('ConfiguredHistoryInMinutes')} min"),
             ("earliest", (history.get("EarliestCheckpoint") or {}).get("TimeStamp")),
             ("priority", PRIORITY_NAMES.get(v["Priority"], v["Priority"])),
@@ -110,6 +111,10 @@ def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
             *(("next" if n == 0 else "", line) for n, line in enumerate(next_commands(api, v))),
         ),
     )
+
+
+def _rpo_text(vpg: dict[str, Any]) -> str:
+    return f"{vpg['ActualRPO']} s" if vpg["HasCheckpoint"] else "no checkpoint"
 
 
 @command(app, "checkpoints")
