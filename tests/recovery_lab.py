@@ -258,12 +258,13 @@ class Recovered:
     def await_promoted(self, seconds=60):
         """Wait until it is done; its status."""
 
-        def done():
+        def ended():
             status = self.status()
-            assert status["state"] != "failed", status
-            return status if status["state"] == "done" else None
+            return status if status["state"] != "running" else None
 
-        return until(done, seconds, "promoted")
+        status = until(ended, seconds, "promoted")
+        assert status["state"] == "done", status
+        return status
 
     def read(self, name):
         """The content of a disk as the VM gives it."""

@@ -38,7 +38,7 @@ def protection(lab, vpg_id):
     """What must not change while a stream goes on without a break."""
     status = lab.call("north", "protection_status", vpg_id)
     assert status["state"] == "protecting", status
-    return {name: status[name] for name in ("state", "session", "holes", "sync")}
+    return {name: status[name] for name in ("state", "session", "holes", "sync", "last_sync")}
 
 
 def check_disks_at(lab, vpg_id, checkpoint_id):
@@ -55,7 +55,7 @@ def test_a_checkpoint_cut_after_the_halt_holds_the_very_last_write(lab):
     writer = Reference(lab.protected_disks())
     writer.start()
     until(lambda: writer.writes > 200, 20, "writes before the halt")
-    lab.halt(vpg_id, operation)
+    lab.halt(vpg_id, operation, force=True)
     until(lambda: writer.failures, 20, "the writer is refused")
     writer.end()
     for socket, export in lab.protected_disks().values():
@@ -268,7 +268,7 @@ def test_a_promotion_into_a_full_store_fails_in_words_and_goes_on_when_there_is_
         writer.fill(name, 48 << 20)
         lab.fill(leave_bytes=12 << 20)
         recovered.promote()
-        failed = until(lambda: recovered.status()["state"] == "failed" and recovered.status(), 60, "it fails")
+        failed = until(lambda: recovered.status()["state"] == "failed" and recovered.status(), 120, "it fails")
         assert "space" in failed["reason"].lower(), failed
         writer.fill(name, 48 << 20)  # where its scratch has room already
         writer.check(recovered.read)
