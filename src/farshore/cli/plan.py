@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from farshore.errors import BadInput
 
 WIDTH = 100
+WIDTH_MIN = 40
+_NO_BREAK = "\u00a0"
+
+
+def unbroken(command: str) -> str:
+    """A command line as it may stand in a plan's text: folded nowhere, so that it can be copied."""
+    return command.replace(" ", _NO_BREAK)
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,16 @@ class Plan:
         """For people, folded."""
         left = max((len(heading) for heading, _ in self.lines), default=0) + 4
         told = [self.title, ""]
+        width = max(WIDTH - left, WIDTH_MIN)
         for heading, text in self.lines:
-            folded = textwrap.wrap(text, WIDTH - left, break_long_words=False, break_on_hyphens=False) or [""]
+            folded = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
             told.append(f"  {heading:<{left - 2}}{folded[0]}")
             told += [" " * left + line for line in folded[1:]]
-        return "\n".join(told)
+        return "\n".join(told).replace(_NO_BREAK, " ")
 
     def to_json(self) -> dict[str, str]:
         """For programs: the title and the lines by heading."""
-        return {"title": self.title, **dict(self.lines)}
+        return {"title": self.title, **{heading: text.replace(_NO_BREAK, " ") for heading, text in self.lines}}
 
 
 def agree(plan: Plan, *, yes: bool, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from farshore.cli.client import SiteClient
 from farshore.cli.output import time_ns_of
-from farshore.cli.plan import Plan
+from farshore.cli.plan import Plan, unbroken
 from farshore.cli.recovery_words import duration_text, policy_text, vpg_command
 from farshore.errors import NotFound
 
@@ -28,6 +28,10 @@ class Sides:
     def of(cls, vpg: dict[str, Any]) -> Sides:
         """Those of a VPG as the API tells it."""
         return cls(vpg["VpgName"], vpg["SourceSite"], vpg["TargetSite"])
+
+
+def _command(api: SiteClient, word: str, name: str) -> str:
+    return unbroken(vpg_command(api, word, name))
 
 
 def find_checkpoint(api: SiteClient, vpg_id: str, wanted: str | None) -> dict[str, Any] | None:
@@ -86,7 +90,7 @@ def failover_plan(
             ("protected VMs", protected),
             ("then", f"Before Commit: the recovered VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),
             ("at the commit", _after_failover(api, sides, reverse=reverse, some=only_some)),
-            ("way back", f"until the commit: {vpg_command(api, 'rollback', sides.vpg)}"),
+            ("way back", f"until the commit: {_command(api, 'rollback', sides.vpg)}"),
         ),
     )
 
@@ -106,14 +110,14 @@ def _after_failover(api: SiteClient, sides: Sides, *, reverse: bool, some: bool)
     if reverse:
         when = "as soon as it answers and the old VMs are off there"
         return f"protected back to {sides.protected} by itself, {when}; {REPLICA}"
-    back = vpg_command(api, "protect-back", f"{sides.vpg} (recovered DATE)" if some else sides.vpg)
+    back = _command(api, "protect-back", f"{sides.vpg} (recovered DATE)" if some else sides.vpg)
     return f"the recovered VMs stay and are not protected until: {back}; the old ones and their disks stay as they are"
 
 
 def _after_move(api: SiteClient, sides: Sides, *, reverse: bool, keep: bool) -> str:
     if reverse:
         return f"protected back to {sides.protected} by itself; the old VMs' disks become the replica there"
-    back = vpg_command(api, "protect-back", sides.vpg)
+    back = _command(api, "protect-back", sides.vpg)
     if keep:
         return f"not protected until: {back}; the old VMs stay, powered off, and are not started by mistake"
     return f"not protected until: {back}; the old VMs and their disks at {sides.protected} are DELETED"
@@ -142,7 +146,7 @@ def move_plan(
             ("protected VMs", "powered off at once" if force else graceful),
             ("then", f"Before Commit: the VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),
             ("at the commit", _after_move(api, sides, reverse=reverse, keep=keep)),
-            ("way back", f"until the commit, the old VMs run again: {vpg_command(api, 'rollback', sides.vpg)}"),
+            ("way back", f"until the commit, the old VMs run again: {_command(api, 'rollback', sides.vpg)}"),
         ),
     )
 
