@@ -13,6 +13,8 @@ from farshore.model.vm import DiskDefinition
 
 REBASE_SECONDS = 30.0
 COMMIT_SECONDS = 6 * 3600.0
+LOCK_SECONDS = 5.0
+RETRY_SECONDS = 0.05
 
 
 async def commit_off(disk: DiskDefinition, scratch: Path, base: Path) -> None:
@@ -54,6 +56,21 @@ def _size(path: Path) -> int:
 
 
 async def _image_tool(bound_seconds: float, *arguments: str) -> None:
+    """Run it; again for a while when QEMU's lock is held: a killed process may outlive its first thread."""
+    deadline = asyncio.get_running_loop().time() + LOCK_SECONDS
+    while True:
+        status, words = await _run(bound_seconds, *arguments)
+        if status == 0:
+            return
+        locked = "Failed to get" in words and "lock" in words
+        if not locked:
+            raise Fault(f"qemu-img {arguments[0]} failed: {words}", "Look at the room left.")
+        if asyncio.get_running_loop().time() > deadline:
+            raise Unavailable(f"Another process has the disk open: {words}", "It is tried again.")
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _run(bound_seconds: float, *arguments: str) -> tuple[int | None, str]:
     child = await asyncio.create_subprocess_exec(
         program("qemu-img"), *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -66,7 +83,4 @@ async def _image_tool(bound_seconds: float, *arguments: str) -> None:
         if isinstance(error, TimeoutError):
             raise Unavailable(f"qemu-img {arguments[0]} took too long.", "It is tried again.") from error
         raise
-    if child.returncode != 0:
-        raise Fault(
-            f"qemu-img {arguments[0]} failed: {said.decode(errors='replace').strip()}", "Look at the room left."
-        )
+    return child.returncode, said.decode(errors="replace").strip()
