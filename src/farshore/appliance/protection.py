@@ -31,6 +31,7 @@ from farshore.model.vpg import Volume
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 5.0
 CALM_SECONDS = 30.0
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 class Interrupted(Unavailable):
@@ -77,11 +78,10 @@ class VpgProtection:
 
     async def stop(self, keep_bitmaps: bool) -> None:
         """Take the taps off and end the carriers; the guests go on."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        while alive := {task for task in self._tasks if not task.done()}:
+            for task in alive:
+                task.cancel()  # again and again: a wait_for that ends at the same moment swallows it
+            await asyncio.wait(alive, timeout=CANCEL_AGAIN_SECONDS)
         self.state, self.reason = "stopped", "by order"
         await self._detach_all(keep_bitmaps)
         await self.road.stop()

@@ -13,7 +13,7 @@ from farshore.site.debts import Debt
 
 REACH_SECONDS = 10.0
 """How long the protected site may not answer before that counts as away."""
-ASK_SECONDS_MAX = 5.0
+ASK_SECONDS_MAX = 1.0
 FORCED_SECONDS = 30.0
 LAST_SECONDS = 300.0
 """How long the last checkpoint may take to be cut and to be durable at the recovery site."""
