@@ -50,6 +50,38 @@ SITE = "11111111-1111-4111-8111-111111111111"
             VpgStatus.NotMeetingSLA,
             VpgSubStatus.RecoveryStorageError,
         ),
+        (VpgFacts(recovery=("failover", "recovering"), creating=True), VpgStatus.FailingOver, VpgSubStatus.None_),
+        (
+            VpgFacts(recovery=("failover", "before_commit"), newest_checkpoint_age_seconds=4),
+            VpgStatus.FailingOver,
+            VpgSubStatus.FailingOverBeforeCommit,
+        ),
+        (
+            VpgFacts(recovery=("failover", "committing")),
+            VpgStatus.FailingOver,
+            VpgSubStatus.FailingOverCommitting,
+        ),
+        (VpgFacts(recovery=("move", "committing"), promoting=True), VpgStatus.Moving, VpgSubStatus.Promoting),
+        (
+            VpgFacts(recovery=("failover", "rolling_back"), connected=False),
+            VpgStatus.FailingOver,
+            VpgSubStatus.FailingOverRollingBack,
+        ),
+        (VpgFacts(recovery=("move", "before_commit")), VpgStatus.Moving, VpgSubStatus.MovingBeforeCommit),
+        (VpgFacts(recovery=("move", "rolling_back")), VpgStatus.Moving, VpgSubStatus.MovingRollingBack),
+        (VpgFacts(recovery=("move", "committing")), VpgStatus.Moving, VpgSubStatus.MovingCommitting),
+        (
+            VpgFacts(way_home="needed", connected=False, newest_checkpoint_age_seconds=4),
+            VpgStatus.NotMeetingSLA,
+            VpgSubStatus.NeedsConfiguration,
+        ),
+        (VpgFacts(way_home="asked", connected=False), VpgStatus.NotMeetingSLA, VpgSubStatus.DisconnectedFromPeer),
+        (VpgFacts(way_home="asked"), VpgStatus.NotMeetingSLA, VpgSubStatus.Sync),
+        (
+            VpgFacts(way_home="began", syncing="delta", newest_checkpoint_age_seconds=4),
+            VpgStatus.NotMeetingSLA,
+            VpgSubStatus.DeltaSync,
+        ),
         (VpgFacts(deleting=True, syncing="initial"), VpgStatus.Deleting, VpgSubStatus.Deleting),
     ],
 )

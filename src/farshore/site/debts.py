@@ -49,6 +49,11 @@ class Debts:
         """What is owed for that VPG."""
         return [debt for debt in self.all() if debt.vpg_id == vpg_id]
 
+    def drop(self, vpg_id: str) -> None:
+        """The VPG is gone, and with it what is owed for it."""
+        with self._database.transaction() as connection:
+            connection.execute(table.delete().where(table.c.vpg_id == vpg_id))
+
     def forget(self, connection: sa.Connection, vpg_id: str, call: str) -> None:
         """Within a transaction: that call is not owed for that VPG any more."""
         connection.execute(table.delete().where(table.c.vpg_id == vpg_id, table.c.call == call))

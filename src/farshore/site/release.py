@@ -11,16 +11,16 @@ RELEASE_SECONDS = 30.0
 
 
 async def release_half(site: Site, vpg: Vpg) -> None:
-    """Stop the taps here (protected site), or remove the journal here (recovery site). Safe to repeat.
+    """Remove the journal here and stop the taps; a VPG that changed over may have left either. Safe to repeat.
 
     Raises Unavailable when the site's own appliance does not answer.
     """
-    if vpg.protected_site_id == site.id:
-        await site.appliances.order(site.id, "stop_protecting", within=RELEASE_SECONDS, vpg_id=vpg.id)
-    else:
-        await site.appliances.order(site.id, "forget_vpg", within=RELEASE_SECONDS, vpg_id=vpg.id)
+    for call in ("forget_vpg", "stop_protecting"):
+        await site.appliances.order(site.id, call, within=RELEASE_SECONDS, vpg_id=vpg.id)
     await asyncio.to_thread(site.tests.forget, vpg.id)
-    await asyncio.to_thread(site.alerts.clear, f"vpg {vpg.id}")
+    await asyncio.to_thread(site.debts.drop, vpg.id)
+    for matter in ("vpg", "both", "deadline"):
+        await asyncio.to_thread(site.alerts.clear, f"{matter} {vpg.id}")
 
 
 async def tell_released(site: Site, vpg: Vpg) -> None:
