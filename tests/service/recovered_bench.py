@@ -26,7 +26,7 @@ class View(Sink):
 
     def __init__(self, folder: Path, disk_id: str, base: Path) -> None:
         self._base = base
-        super().__init__(folder, disk_id, SIZES[disk_id])
+        super().__init__(folder, disk_id, base.stat().st_size)
 
     def command(self) -> list[str]:
         """nbdkit's file plugin."""

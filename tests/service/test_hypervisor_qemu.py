@@ -46,7 +46,7 @@ class TestQemuWithIothreads(HypervisorContract):
 
     @pytest.fixture(autouse=True)
     def _version(self, request, bench):
-        reads = ("frozen_set", "rotate", "recovered_vm")
+        reads = ("frozen_set", "rotate", "recovered_vm", "read_by_a_sync")
         if any(word in request.node.name for word in reads) and not asyncio.run(_may_export(bench)):
             pytest.skip("this QEMU aborts when a reader leaves the export of an iothread disk; it is refused")
 
