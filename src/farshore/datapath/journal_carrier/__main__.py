@@ -15,6 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
+from farshore.datapath.journal import JournalInUse
 from farshore.datapath.journal_carrier.calls import Calls
 from farshore.datapath.journal_carrier.service import Service, Spec
 from farshore.errors import FarshoreError, Unavailable
@@ -56,7 +57,9 @@ class Opening:
         if request.get("call") == "status" and self.error is None:
             said: dict[str, object] = {"result": {"state": "opening", "reason": "", "connected": False}}
         else:
-            error = self.error if isinstance(self.error, FarshoreError) else None
+            # The carrier of a watcher that was killed has still something in hand: the next one gets the journal.
+            passes = isinstance(self.error, JournalInUse)
+            error = self.error if isinstance(self.error, FarshoreError) and not passes else None
             fact = "The journal is being opened." if self.error is None else f"It cannot be opened: {self.error}."
             said = {"error": (error or Unavailable(fact, "Try again in a moment.")).to_json()}
         return json.dumps({"id": request.get("id"), **said}).encode() + b"\n"
