@@ -72,6 +72,8 @@ class Reference(threading.Thread):
         if self.is_alive():
             self.join(30)
         for client in self.clients.values():
+            if not self.failures:
+                client.flush()  # without it, what a killed process was given may be gone
             client.close()
 
     def check(self, read):

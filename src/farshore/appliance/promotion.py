@@ -25,7 +25,7 @@ from farshore.hypervisor.driver import VmGone
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
 """How long something that does not answer is asked again before the promotion is called failed."""
 
 
