@@ -132,10 +132,11 @@ class Timers:
     async def look_at_vpgs(self) -> None:
         """Raise and clear the alerts of the VPGs that this site owns."""
         for row in await asyncio.to_thread(self._site.vpgs.listed):
+            key = f"vpg {row.vpg.id}"
             if row.vpg.owner_site_id != self._site.id:
+                await asyncio.to_thread(self._site.alerts.clear, key)  # of when it was this site's, if it was
                 continue
             view = await self._views.look(row)
-            key = f"vpg {row.vpg.id}"
             if view.status in _GOOD and view.substatus not in _ALARMING:
                 await asyncio.to_thread(self._site.alerts.clear, key)
             else:

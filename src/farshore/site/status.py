@@ -21,6 +21,8 @@ class Heard:
     oldest: dict[str, Any] | None = None
     connected: bool = True
     promotion: dict[str, Any] | None = None
+    both_run: str = ""
+    """That old VMs run beside the recovered ones, in words."""
 
 
 def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
@@ -31,7 +33,8 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
     recovery, way_home = row.vpg.recovery, row.vpg.way_home
     home: Literal["needed", "asked", "began"] | None = None
     if way_home is not None:
-        home = "began" if way_home.began else "asked" if way_home.asked else "needed"
+        by_itself = way_home.asked and not heard.both_run
+        home = "began" if way_home.began else "asked" if by_itself else "needed"
     return VpgFacts(
         recovery=(recovery.kind, recovery.stage) if recovery else None,
         promoting=(heard.promotion or {}).get("state") == "running",
@@ -52,6 +55,8 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
 def reason(heard: Heard) -> str:
     """What is wrong or going on, in words; empty when there is nothing to say."""
     protection, journal = heard.protection or {}, heard.journal or {}
+    if heard.both_run:
+        return heard.both_run
     if not heard.connected:
         return "The other site does not answer."
     if journal.get("state") in UNHEALTHY_LINKS:

@@ -96,8 +96,9 @@ class VpgViews:
         promotion = None
         if vpg.recovery is not None and vpg.recovery.stage == "committing":
             promotion = await self._promotion(vpg.recovery.operation)
+        both = await asyncio.to_thread(self._site.alerts.fact, f"both {vpg.id}") if vpg.way_home else ""
         first, last = oldest[0] if oldest else None, newest[0] if newest else None
-        return await self._show(row, Heard(protection, journal, last, first, connected, promotion))
+        return await self._show(row, Heard(protection, journal, last, first, connected, promotion, both))
 
     async def _promotion(self, operation: str) -> Any:
         ask = self._site.appliances.ask
