@@ -37,7 +37,7 @@ class Hand:
     """Writes to a VM's disks, and flushes each write: what an image tool finds after a kill is what was flushed.
 
     To a storage daemon always on the same connections, as a guest's devices would. A new connection that comes while
-    QEMU drains is served nevertheless (7.2), so that writes on it, in the instant of the move, would be lost.
+    QEMU drains is served nevertheless (7.2): a write on it in the instant of the move is lost, or the daemon aborts.
     """
 
     def __init__(self, bench: VmBench) -> None:

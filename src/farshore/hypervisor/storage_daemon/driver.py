@@ -4,7 +4,7 @@ Whoever writes to the export is "the guest". The data road is the same as with Q
 speed and with nothing to boot.
 
 Whoever writes keeps its connection while the VM is promoted: QEMU 7.2 serves one that comes while it drains, and what
-is written on that in the instant of the pivot is lost.
+is written on that in the instant of the pivot is lost, or the daemon aborts.
 """
 
 from __future__ import annotations
