@@ -276,8 +276,13 @@ def test_a_newer_connection_ends_the_one_before_it(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    [b"x" * QUESTION.size, Question(0, 0, QUESTION_BYTES_MAX + 1, MIB).pack(), Question(0, 0, MIB, 16).pack()],
-    ids=["nonsense", "too long", "too many blocks"],
+    [
+        b"x" * QUESTION.size,
+        Question(0, 0, QUESTION_BYTES_MAX + 1, MIB).pack(),
+        Question(0, 0, MIB, 16).pack(),
+        Question(0, 0, 2 * MIB, 2 * MIB).pack(),
+    ],
+    ids=["nonsense", "too long", "too many blocks", "too large a block"],
 )
 def test_what_is_no_question_ends_the_connection(bench: Bench, question: bytes) -> None:
     """Nonsense, too long a range, too many blocks; the carrier lives."""

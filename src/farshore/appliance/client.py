@@ -90,7 +90,7 @@ class ApplianceClient(RecoveryClient):
 
         epoch, state (starting, attaching, syncing, protecting, interrupted, stopped), reason, sync {kind (initial,
         delta, bitmap), done_bytes, total_bytes, read_bytes, hash_bytes, sent_bytes} or None, last_sync (the same of the
-        last one that was done, and ended_ns) or None, link (connected, down, or the code of a refusal),
+        last one that was done, began_ns and ended_ns) or None, link (connected, down, or the code of a refusal),
         unacknowledged_bytes, received_bytes, last_marker, last_vouched, holes.
         """
         return dict(await self.call("protection_status", vpg_id=vpg_id))

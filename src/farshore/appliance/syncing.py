@@ -61,6 +61,7 @@ class RoundSync:
         self.say = say
         self.progress = SyncProgress(kind_of(kinds.values()))
         self._begun_at = 0
+        self._reading_since_ns = 0
         self._log = around.log(f"sync-{road.short}")
 
     def record(self, name: str) -> dict[str, Any]:
@@ -89,6 +90,7 @@ class RoundSync:
 
     async def read(self) -> None:
         """Read all volumes into the stream; returns when the last read is in. Raises Fault when the reader fails."""
+        self._reading_since_ns = time.time_ns()
         order: dict[str, Any] = {"tap": str(self.road.sync_socket), "volumes": await self._exports()}
         if "delta" in self.kinds.values():
             order["hashes"] = self._hashes()
@@ -166,7 +168,7 @@ class RoundSync:
 
     def final_figures(self) -> dict[str, Any]:
         """What is kept of it once it is done."""
-        return {**self.progress.to_json(), "ended_ns": time.time_ns()}
+        return {**self.progress.to_json(), "began_ns": self._reading_since_ns, "ended_ns": time.time_ns()}
 
 
 async def close_exports(handles: Mapping[str, VmHandle]) -> None:

@@ -5,7 +5,7 @@ stream's receiver is not waited for, nor does it wait. A newer connection ends t
 that nobody waits for a reader: instead it is looked *after* each reading whether the view may have changed under it
 (promotion beyond it, a volume taken out, another epoch, a retired journal; each of them is written down before the
 first byte changes). Then the connection ends unanswered, and the reader asks again in another one.
-Bounded: one question in hand, one block in memory, and a volume's extent map (32 bytes a run) while the connection is.
+Bounded: one question in hand, 1 MiB of data, and a volume's extent map (32 bytes a run) while the connection is.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from farshore.datapath.journal import Journal
 from farshore.datapath.stream.hash_messages import (
     ANSWER_HEAD,
     BEHIND,
+    BLOCK_BYTES_MAX,
     DIGESTS,
     FAILED,
     OTHER_JOURNAL,
     QUESTION,
-    QUESTION_BYTES_MAX,
     Question,
     ZeroDigests,
     digest,
@@ -40,6 +40,8 @@ _LOG = logging.getLogger(__name__)
 IDLE_SECONDS_MAX = 60.0
 """A reader that has nothing to ask for so long connects again when it has."""
 OPEN_ATTEMPTS = 20
+READ_BYTES = BLOCK_BYTES_MAX
+"""Smaller blocks are read so much at once."""
 
 
 class HashService:
@@ -142,7 +144,7 @@ class Answers:
         self._seed = seed
         self._zeros = ZeroDigests(seed)
         self._views: dict[int, VolumeView] = {}
-        self._buffer = memoryview(bytearray(1 << 20))
+        self._buffer = memoryview(bytearray(READ_BYTES))
         with journal.state_lock:
             self.ordinal = journal.last_ordinal
             self._epoch = journal.epoch.epoch
@@ -163,23 +165,26 @@ class Answers:
         view = self._view(question.volume)
         if question.offset + question.length > view.size_bytes:
             raise BadInput(f"Volume {question.volume} has {view.size_bytes} bytes.", "Is the disk's size another one?")
-        if question.block_bytes > len(self._buffer):
-            self._buffer = memoryview(bytearray(min(question.block_bytes, QUESTION_BYTES_MAX)))
         end = question.offset + question.length
-        digests = b"".join(
-            self._digest(view, at, min(question.block_bytes, end - at))
-            for at in range(question.offset, end, question.block_bytes)
-        )
+        stride = READ_BYTES // question.block_bytes * question.block_bytes
+        digests: list[bytes] = []
+        for at in range(question.offset, end, stride):
+            digests += self._digests(view, at, min(stride, end - at), question.block_bytes)
         self._demand_unchanged(question.volume)
-        return digests
+        return b"".join(digests)
 
-    def _digest(self, view: VolumeView, offset: int, length: int) -> bytes:
+    def _digests(self, view: VolumeView, offset: int, length: int, block_bytes: int) -> Iterator[bytes]:
+        """Of the blocks of a range that is read at once."""
+        sizes = [min(block_bytes, length - at) for at in range(0, length, block_bytes)]
         run, flags = view.allocation(offset, length)[0]
         if flags & STATE_ZERO and run >= length:
-            return self._zeros.of(length)
-        part = self._buffer[:length]
-        view.read_into(part, offset)
-        return digest(part, self._seed)
+            yield from map(self._zeros.of, sizes)
+            return
+        view.read_into(self._buffer[:length], offset)
+        at = 0
+        for size in sizes:
+            yield digest(self._buffer[at : at + size], self._seed)
+            at += size
 
     def _view(self, volume: int) -> VolumeView:
         if volume not in self._views:

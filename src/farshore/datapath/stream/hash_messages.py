@@ -24,6 +24,7 @@ from farshore.errors import BadInput
 DIGEST_BYTES = 16
 QUESTION_BYTES_MAX = 64 << 20
 BLOCKS_MAX = 4096
+BLOCK_BYTES_MAX = 1 << 20
 QUESTION = struct.Struct("<4sIQII")
 ANSWER_HEAD = struct.Struct("<4sI")
 DIGESTS = b"DIGS"
@@ -57,7 +58,8 @@ class Question(NamedTuple):
         question = cls(*values)
         if magic != _MAGIC or not question.block_bytes or not question.length:
             raise BadInput("What came is no question for hashes.")
-        if question.length > QUESTION_BYTES_MAX or question.blocks > BLOCKS_MAX:
+        too_long = question.length > QUESTION_BYTES_MAX or question.block_bytes > BLOCK_BYTES_MAX
+        if too_long or question.blocks > BLOCKS_MAX:
             raise BadInput("A question asks for too many hashes at once.")
         return question
 
