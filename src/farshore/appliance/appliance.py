@@ -200,11 +200,12 @@ class Appliance:
             order = order.model_copy(update={"reserve_bytes": self.config.settings.store_reserve_bytes})
         async with self._changing:
             present = self.journals.get(order.vpg_id)
-            if present is not None and order.seed is None:  # another epoch or history: it stands on what it stood on
+            stands = present is not None and order.seed is None
+            if present is not None and stands:  # another epoch or history: it stands on what it stood on
                 order = order.model_copy(update={"seed": present.spec.seed})
             if present is not None and present.spec == order:
                 return
-            if order.seed is not None:
+            if order.seed is not None and not stands:
                 self.holding.demand_own_disks(order.seed.bases.values())
             if present is not None:
                 await present.stop()
@@ -231,8 +232,12 @@ class Appliance:
         await self.journal(vpg_id).call("retire", RETIRE_SECONDS, volumes=volumes)
         async with self._changing:
             journal = self.journal(vpg_id)
-            if volumes is None and journal.spec.seed is not None:  # what it began from is another VM's disk now
-                journal.spec = journal.spec.model_copy(update={"seed": None})
+            seed = journal.spec.seed
+            if seed is not None:  # what these volumes began from are another VM's disks now
+                gone = seed.bases.keys() if volumes is None else volumes
+                bases = {number: path for number, path in seed.bases.items() if number not in gone}
+                seed = seed.model_copy(update={"bases": bases}) if bases else None
+                journal.spec = journal.spec.model_copy(update={"seed": seed})
                 write_durably(self.folder / "keep" / f"{vpg_id}.json", journal.spec.model_dump_json().encode())
 
     def journal(self, vpg_id: str) -> VpgJournal:
