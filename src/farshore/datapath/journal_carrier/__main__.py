@@ -6,6 +6,7 @@ Three kinds of threads: this one answers calls, one takes connections over from 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -100,7 +101,8 @@ def main() -> int:
     threading.Thread(target=opening.run, name="opening").start()
     threading.Thread(target=take_connections, args=(connections, opening), daemon=True).start()
     calls: Calls | None = None
-    with control, control.makefile("rb") as lines:
+    # A watcher that is killed before it has read an answer ends this with an error: let the journal go then, too.
+    with contextlib.suppress(ConnectionError), control, control.makefile("rb") as lines:
         for line in lines:
             if calls is None and opening.service is not None:
                 calls = Calls(opening.service)
