@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farshore.model.recovery import RecoveryKind, RecoveryStage
 from farshore.model.task import TaskState, new_task_id, understand_task_id
 from farshore.model.vpg_states import VpgFacts, VpgStatus, VpgSubStatus, judge
 
@@ -103,6 +106,18 @@ def test_a_vpg_without_a_checkpoint_is_never_shown_as_protected() -> None:
         for interrupted in (False, True):
             status, _ = judge(VpgFacts(syncing=syncing, interrupted=interrupted))  # type: ignore[arg-type]
             assert status in {VpgStatus.Initializing, VpgStatus.NotMeetingSLA}
+
+
+@pytest.mark.docs
+def test_the_docs_tell_every_state_of_a_recovery() -> None:
+    """docs/operations.md says what each of them means and what to do."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    kinds: tuple[RecoveryKind, ...] = ("failover", "move")
+    stages: tuple[RecoveryStage, ...] = ("recovering", "before_commit", "committing", "rolling_back")
+    seen = [VpgFacts(recovery=(kind, stage), promoting=p) for kind in kinds for stage in stages for p in (False, True)]
+    seen += [VpgFacts(way_home=way, connected=up) for way in ("needed", "asked") for up in (False, True)]  # type: ignore[arg-type]
+    names = {word.name for facts in seen for word in judge(facts)} - {"None_"}
+    assert [name for name in names if name not in page] == []
 
 
 def test_a_task_is_found_by_either_form_of_its_identifier() -> None:
