@@ -7,6 +7,7 @@ told as events.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
@@ -47,9 +48,10 @@ def main() -> int:
     )
 
     def serve_control() -> None:
-        for line in control.makefile("rb"):
-            request = json.loads(line)
-            tell({"id": request.get("id"), "result": sender.status()})
+        with contextlib.suppress(ConnectionError):  # a watcher that was killed before it had read an answer
+            for line in control.makefile("rb"):
+                request = json.loads(line)
+                tell({"id": request.get("id"), "result": sender.status()})
         os._exit(0)
 
     threading.Thread(target=serve_control, daemon=True).start()
