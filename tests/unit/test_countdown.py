@@ -190,6 +190,10 @@ def test_a_rollback_onto_a_site_that_is_away_is_told_at_half_time_and_5_min_befo
     assert bench.told == ""
     bench.turn(counter, 100)
     assert "rolled back by itself in 5 min" in bench.told
+    with bench.site.database.transaction() as connection:
+        bench.site.deadlines.end(connection, VPG)  # somebody has committed it
+    bench.turn(counter, 1)
+    assert bench.told == ""
 
 
 def test_nothing_is_told_when_nothing_is_lost(bench: Bench) -> None:

@@ -27,6 +27,7 @@ SAVE_SECONDS = 10.0
 LAST_WORD_SECONDS = 300.0
 """How long before an automatic rollback with nobody at the other site the last alert comes."""
 WHO = "the commit policy"
+ALERT = "deadline "
 HALF_TOLD, LAST_TOLD = 1, 2
 
 log = structlog.get_logger("countdown")
@@ -62,6 +63,13 @@ class Countdown:
             del self._left[gone]
             self._saved.pop(gone, None)
         self._first = False
+        await asyncio.to_thread(self._clear_alerts, {deadline.vpg_id for deadline in deadlines})
+
+    def _clear_alerts(self, counted: set[str]) -> None:
+        """What was told of a deadline goes with it, whoever ended it."""
+        for alert in self._site.alerts.all():
+            if alert.key.startswith(ALERT) and alert.vpg_id not in counted:
+                self._site.alerts.clear(alert.key)
 
     async def _count(self, deadline: Deadline, passed: float, now: float) -> str:
         """Gives the task of the failover or move, by which it is counted."""
@@ -117,7 +125,7 @@ class Countdown:
 
     async def _alert(self, vpg: Vpg, fact: str) -> None:
         remedy = "Commit it to keep the recovered VMs, or roll it back."
-        key = f"deadline {vpg.id}"
+        key = ALERT + vpg.id
         await asyncio.to_thread(self._site.alerts.raise_alert, key, fact, remedy, level="error", vpg_id=vpg.id)
 
     async def _carry_out(self, vpg: Vpg, recovery: Recovery) -> None:
@@ -135,4 +143,4 @@ class Countdown:
         except FarshoreError as error:
             await self._alert(vpg, f"The commit policy of VPG {vpg.name} could not be carried out: {error}")
         else:
-            await asyncio.to_thread(self._site.alerts.clear, f"deadline {vpg.id}")
+            await asyncio.to_thread(self._site.alerts.clear, ALERT + vpg.id)
