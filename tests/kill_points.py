@@ -26,7 +26,9 @@ def ends(folder: Path, scenario: str, *, every: bool = False) -> dict[str, Any]:
         print(f"{scenario}: FARSHORE_SEED={seed}")
         program.append(seed)
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    done = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=280, check=False)
+    done = subprocess.run(
+        program, capture_output=True, text=True, env=environment, timeout=900 if every else 280, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found["calls"] >= 3

@@ -15,8 +15,6 @@ from tests.kill_points import COMPLETED, FAILED, the_same_end
 from tests.operations_harness import NORTH, SCENARIOS, VPG
 
 REFUSALS = [name for name in SCENARIOS if name.startswith("failover_refused_")]
-RECOVERIES = ["failover", "failover_halting", "failover_of_one", "commit", "commit_reverse", "commit_of_one"]
-RECOVERIES += ["rollback", "reverse", "move", "move_commit", "move_rollback", *REFUSALS]
 
 
 def the_vpg(end: dict[str, Any], number: int = 0) -> dict[str, Any]:
@@ -182,7 +180,7 @@ def test_move_rollback(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", RECOVERIES)
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
 def test_every_kill_point(tmp_path: Path, scenario: str) -> None:
-    """The whole matrix: before and after each call."""
+    """The whole matrix, of every operation there is: before and after each call."""
     the_same_end(tmp_path, scenario, every=True)
