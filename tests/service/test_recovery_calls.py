@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 import uuid
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from farshore.cli.processes import site_processes
 from farshore.errors import Conflict, FarshoreError, NotFound
 from farshore.hypervisor.driver import StartRequest
+from farshore.model.appliance_specs import ProtectSpec
+from farshore.model.site import SiteConfig
+from farshore.model.vpg import Volume
 from farshore.nbd.client import NbdClient, NbdFault
 from tests.recovery_lab import Recovered, RecoveryLab, Reference, SmallStore, first_difference
 from tests.storage_lab import until
@@ -95,9 +99,28 @@ def test_what_ran_before_a_halt_runs_after_the_revival_whatever_was_killed(lab):
     lab.call("north", "revive_vms", vpg_id, operation)  # again is fine
 
 
-def test_vms_that_run_are_neither_ended_nor_held_nor_deleted(lab):
+def protect_spec(lab, vpg_id):
+    """An order for a VPG that no manager knows, and so none orders anything about."""
+    south = SiteConfig.load(lab.folder_of("south"))
+    volumes = [
+        Volume(number=number, vm_id=vm["id"], disk_id=disk["id"], size_bytes=Path(disk["path"]).stat().st_size)
+        for number, (vm, disk) in enumerate((vm, disk) for vm in lab.made["vms"] for disk in vm["disks"])
+    ]
+    return ProtectSpec(
+        vpg_id=vpg_id, vpg_name="unknown", epoch=1, interval_seconds=1, window_bytes=16 << 20, volumes=tuple(volumes),
+        vm_ids=tuple(lab.vm_ids), peer_site_id=south.site_id, peer_host=south.host, peer_port=south.appliance_port,
+    )  # fmt: skip
+
+
+def test_vms_that_run_are_neither_ended_nor_held_nor_deleted():
     """Each is refused, and what was held for nothing is released; a stranger's VM cannot be named at all."""
-    vpg_id, operation = lab.vpg_id, uuid.uuid4().hex
+    with RecoveryLab(vms=2, disks=1, size="16M") as lab:
+        lab.call("north", "protect_vpg", protect_spec(lab, vpg_id := str(uuid.uuid4())))
+        check_refusals(lab, vpg_id, uuid.uuid4().hex)
+
+
+def check_refusals(lab, vpg_id, operation):
+    """One call after the other, on the way from VMs that run to VMs that are gone."""
     first, second = lab.vm_ids
     for call in ("end_vms", "delete_vms"):
         with pytest.raises(Conflict):
@@ -186,12 +209,11 @@ def test_a_promotion_goes_on_when_the_watcher_is_killed_in_the_middle(lab):
     writer.start()
     recovered.promote()
     kills = 0
-    for _ in range(5):
+    while recovered.status()["state"] != "done" and kills < 8:
+        time.sleep(0.4 * kills)  # each time a little later in its work
         lab.kill_watcher("south")
         kills += 1
         lab.await_appliance("south")
-        if recovered.status()["state"] == "done":
-            break
     recovered.await_promoted()
     writer.end()
     assert not writer.failures
