@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from farshore.errors import BadInput, Unavailable
-from farshore.lab.link import Forward, Link, ask_link
+from farshore.lab.link import SLOW_BYTES_PER_SECOND, Forward, Link, ask_link
 
 HOST = "127.0.0.1"
 Scene = Callable[[Link, int], Awaitable[None]]
@@ -122,6 +122,22 @@ def test_stall_accepts_and_passes_nothing_until_it_is_up_again():
         assert await new_reader.readexactly(1) == b"3"
         old_writer.close()
         new_writer.close()
+
+    _play(scene)
+
+
+def test_a_slow_link_passes_everything_and_takes_its_time():
+    """A whole MiB there and back over 8 MiB a second takes a quarter of a second at the least, and nothing is lost."""
+
+    async def scene(link: Link, port: int) -> None:
+        await link.set_mode("slow")
+        data = os.urandom(1 << 20)
+        reader, writer = await asyncio.open_connection(HOST, port)
+        begun = time.monotonic()
+        writer.write(data)
+        assert await reader.readexactly(len(data)) == data
+        assert time.monotonic() - begun >= 2 * len(data) / SLOW_BYTES_PER_SECOND
+        writer.close()
 
     _play(scene)
 

@@ -11,7 +11,7 @@ import typer
 
 from farshore.cli.options import command
 from farshore.cli.output import Output
-from farshore.errors import BadInput
+from farshore.errors import BadInput, NotFound
 from farshore.lab.names import GuestKind
 
 app = typer.Typer(help="A playground: two paired sites with VMs on this machine.", no_args_is_help=True)
@@ -105,16 +105,20 @@ def kill(
 def start(
     out: Output,
     site: Annotated[str, typer.Argument(metavar="SITE", help="north or south.")],
+    vms: Annotated[bool, typer.Option("--vms/--no-vms", help="Also the VMs of its inventory, or not.")] = True,
     folder: Folder = None,
 ) -> None:
-    """Start what is not running of a site: its processes and the VMs of its inventory; return once its API answers."""
+    """Start what is not running of a site: its processes and VMs (held ones stay off); return once its API answers."""
     from farshore.lab.description import describe_site
     from farshore.lab.sites import start_site, wait_for_site
     from farshore.lab.state import find_lab
     from farshore.lab.vms import start_vms
 
     lab = find_lab(folder)
-    start_vms(lab.site_folder(site))
+    if not lab.site_folder(site).is_dir():
+        raise NotFound(f"The folder of site {site} is gone: {lab.site_folder(site)}.", "Rename it back first.")
+    if vms:
+        start_vms(lab.site_folder(site))
     start_site(lab.site_folder(site))
     wait_for_site(lab.site_folder(site))
     out.result(describe_site(lab, site), f"Site {site} is up.")
@@ -124,11 +128,15 @@ def start(
 def link(
     out: Output,
     mode: Annotated[
-        str, typer.Argument(metavar="up|down|stall", help="down: reset and refuse; stall: accept, pass nothing.")
+        str,
+        typer.Argument(
+            metavar="up|down|stall|slow",
+            help="down: reset and refuse; stall: accept, pass nothing; slow: 8 MiB a second.",
+        ),
     ],
     folder: Folder = None,
 ) -> None:
-    """Cut, stall or mend the line between the two sites."""
+    """Cut, stall, slow down or mend the line between the two sites."""
     from farshore.lab.description import link_socket
     from farshore.lab.link import MODES, ask_link
     from farshore.lab.state import find_lab
@@ -153,7 +161,7 @@ def _text(found: dict[str, Any]) -> str:
     """The lab for people."""
     lines = [f"lab     {found['folder']}", f"link    {found['link']['mode'] if found['link'] else 'not running'}"]
     for site in found["sites"]:
-        state = "up" if site["answers"] else "does not answer"
+        state = "up" if site["answers"] else "its folder is gone" if site["gone"] else "does not answer"
         lines.append(f"site    {site['name']}: {state}, {site['url']}, --site-dir '{site['folder']}'")
     for vm in found["vms"]:
         kind = f"recovered ({vm['label']})" if vm["recovered"] else "VM"

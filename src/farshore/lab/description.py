@@ -2,7 +2,8 @@
 
 folder, guest, vpg, link {mode, connections, passed_bytes, forwards} or null,
 sites [{name, site_id, url, user, password, client_id, client_secret, ca, folder, host, peer_address,
-appliance_address, answers, processes [{pid, parent, role, instance, command}]}],
+appliance_address, answers, gone, processes [{pid, parent, role, instance, command}]}],
+(of a site whose folder is gone, as after a disaster: gone true, and only what needs no file of it)
 vms [{id, name, site, power, recovered, label, pid, serial_log,
 disks [{id, path, size_bytes, nbd_socket, nbd_export}]}]
 """
@@ -45,6 +46,8 @@ def describe(lab: Lab) -> dict[str, Any]:
 def describe_site(lab: Lab, name: str) -> dict[str, Any]:
     """One site: how to sign in, where it is, and its processes."""
     folder = lab.site_folder(name)
+    if not folder.is_dir():
+        return _gone_site(lab, name)
     config, access = SiteConfig.load(folder), Access.load(folder)
     return {
         "name": name,
@@ -60,6 +63,23 @@ def describe_site(lab: Lab, name: str) -> dict[str, Any]:
         "peer_address": config.peer_address(),
         "appliance_address": config.appliance_address(),
         "answers": answers(access),
+        "gone": False,
+        "processes": [process.to_json() for process in site_processes(folder)],
+    }
+
+
+def _gone_site(lab: Lab, name: str) -> dict[str, Any]:
+    """A site whose folder was renamed or removed."""
+    address, folder = lab.site(name).address, lab.site_folder(name)
+    unknown = ("site_id", "user", "password", "client_id", "client_secret", "ca", "peer_address", "appliance_address")
+    return {
+        **dict.fromkeys(unknown),
+        "name": name,
+        "url": f"https://{address.host}:{address.api_port}",
+        "folder": os.fspath(folder),
+        "host": address.host,
+        "answers": False,
+        "gone": True,
         "processes": [process.to_json() for process in site_processes(folder)],
     }
 

@@ -5,8 +5,9 @@ Each site tells the other to reach it at the link, so that this process can be t
     up      bytes pass both ways
     down    all connections are reset, and new ones refused
     stall   connections stay and new ones are accepted, but no byte passes; with `up` they go on where they were
+    slow    bytes pass both ways, 8 MiB a second in all
 
-It is asked over a unix socket, a line each: `up`, `down`, `stall`, `status` or `stop`; the answer is a line of JSON.
+It is asked over a unix socket, a line each: `up`, `down`, `stall`, `slow`, `status` or `stop`; the answer is a line of JSON.
 
     python -m farshore.lab.link --control SOCKET --forward LISTEN_HOST:PORT=TARGET_HOST:PORT ...
 """
@@ -27,7 +28,8 @@ from typing import Any
 from farshore.errors import BadInput, Unavailable
 
 CHUNK_BYTES = 256 << 10
-MODES = ("up", "down", "stall")
+MODES = ("up", "down", "stall", "slow")
+SLOW_BYTES_PER_SECOND = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,20 @@ class Link:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._passing = asyncio.Event()
+        self._free_at = 0.0
+        """When a slow line has carried what it was given (the loop's clock)."""
 
     async def set_mode(self, mode: str) -> None:
-        """Go to `up`, `down` or `stall`. Raises OSError when a port cannot be listened on (then it is down)."""
+        """Go to one of MODES. Raises OSError when a port cannot be listened on (then it is down)."""
         if mode == "down":
             await self._close()
         else:
             if not self._servers:
                 await self._listen()
-            if mode == "up":
-                self._passing.set()
-            else:
+            if mode == "stall":
                 self._passing.clear()
+            else:
+                self._passing.set()
         self.mode = mode
 
     def status(self) -> dict[str, Any]:
@@ -146,12 +150,20 @@ class Link:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while chunk := await source.read(CHUNK_BYTES):
             await self._passing.wait()
+            await self._keep_pace(len(chunk))
             sink.write(chunk)
             self.passed_bytes += len(chunk)
             await sink.drain()
         await self._passing.wait()
         if sink.can_write_eof():
             sink.write_eof()
+
+    async def _keep_pace(self, count: int) -> None:
+        """On a slow line: wait as long as `count` bytes take there after all that came before."""
+        if self.mode == "slow":
+            now = asyncio.get_running_loop().time()
+            self._free_at = max(self._free_at, now) + count / SLOW_BYTES_PER_SECOND
+            await asyncio.sleep(self._free_at - now)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

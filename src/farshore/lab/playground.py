@@ -98,9 +98,7 @@ def stop_all(lab: Lab) -> None:
     with suppress(Unavailable):  # a link that is not there needs no stop; one that hangs is ended below
         ask_link(link_socket(lab), "stop")
     for site in lab.sites:
-        folder = lab.site_folder(site.name)
-        if folder.exists():
-            stop_site(folder)
+        stop_site(lab.site_folder(site.name))  # also where its folder is gone: processes are found by what they name
     _end_link(lab)
     remove_run_directory(lab.folder)
 

@@ -47,14 +47,17 @@ def put_vms(site_folder: Path, definitions: list[VmDefinition]) -> None:
 
 
 def start_vms(site_folder: Path) -> list[VmSummary]:
-    """Start all VMs of the site's inventory that are off; their state. Raises StartFailed, Unsupported."""
-    entries = Inventory(site_folder / "vms").entries()
-    requests = [StartRequest(entry.definition) for entry in entries if entry.definition is not None]
+    """Start all VMs of the site's inventory that are off and not held; their state. Raises StartFailed, Unsupported."""
+    inventory = Inventory(site_folder / "vms")
+    definitions = [entry.definition for entry in inventory.entries() if entry.definition is not None]
+    requests = [StartRequest(definition) for definition in definitions if inventory.held(definition.id) is None]
     return asyncio.run(_hypervisors(site_folder).start_vms(requests)) if requests else []
 
 
 def list_vms(site_folder: Path) -> list[VmSummary]:
-    """All VMs of the site, recovered ones included."""
+    """All VMs of the site, recovered ones included; none where its folder is gone."""
+    if not site_folder.is_dir():
+        return []
     return asyncio.run(_hypervisors(site_folder).list_vms())
 
 

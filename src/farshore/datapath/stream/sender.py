@@ -7,6 +7,7 @@ room. A refusal is told to the watcher, which decides; the sender goes on asking
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
@@ -33,6 +34,8 @@ from farshore.datapath.stream.messages import (
     stream_preamble,
 )
 from farshore.errors import FarshoreError
+
+_log = logging.getLogger(__name__)
 
 PAUSE_SECONDS_FIRST = 0.1
 PAUSE_SECONDS_MAX = 2.0
@@ -100,6 +103,10 @@ class Sender:
         if (state, code) != (self.state, self.code):
             self.state = state
             self.code = code
+            if state == "refused":
+                _log.warning("the other site refused the stream (%s): %s", code, reason)
+            else:
+                _log.info("the link to the other site is %s%s", state, f": {reason}" if reason else "")
             self.tell({"event": "link", **self.status(), "reason": reason})
 
     def status(self) -> dict[str, Any]:

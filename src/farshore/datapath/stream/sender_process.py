@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import socket
 import sys
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--peer-site", required=True)
     parser.add_argument("--destination", required=True, help="JSON of a Destination")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     control = socket.socket(fileno=arguments.control_fd)
     writing = threading.Lock()
 
