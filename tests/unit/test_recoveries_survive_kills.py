@@ -14,6 +14,7 @@ import pytest
 from tests.kill_points import COMPLETED, FAILED, the_same_end
 from tests.operations_harness import NORTH, SCENARIOS, VPG
 
+pytestmark = pytest.mark.timeout(300)
 REFUSALS = [name for name in SCENARIOS if name.startswith("failover_refused_")]
 
 
@@ -180,6 +181,7 @@ def test_move_rollback(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("scenario", list(SCENARIOS))
 def test_every_kill_point(tmp_path: Path, scenario: str) -> None:
     """The whole matrix, of every operation there is: before and after each call."""
