@@ -6,6 +6,7 @@ None of it is done to a VM that runs: such a one is refused, and a person decide
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,14 +54,19 @@ class Holding:
         }
 
     async def end_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
-        """End the processes of halted VMs; off is fine. Raises Conflict when one runs (then none was ended)."""
+        """End the processes of halted VMs; off is fine. Raises Conflict when one runs (then none was ended).
+
+        What a process that was killed has left is forgotten too: it would be listed after its definition is gone.
+        """
         self.members.demand(vpg_id, vm_ids)
         live = [vm_id for vm_id in vm_ids if not self.doors.is_off(vm_id)]
         for vm_id in live:
             if not await self._is_halted(vm_id):
                 raise Conflict(f"VM {vm_id} runs.", "Halt it first: what it writes now is in no checkpoint.")
-        for vm_id in live:
-            await self.doors.hypervisors.stop_vm(vm_id, force=True)
+        for vm_id in vm_ids:
+            with contextlib.suppress(NotFound):
+                if vm_id in live or self.doors.is_off(vm_id):
+                    await self.doors.hypervisors.stop_vm(vm_id, force=True)
 
     async def _is_halted(self, vm_id: str) -> bool:
         try:
