@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farshore.lab.demo import checks, part_test
+from farshore.lab.demo import checks, recovered
 from farshore.lab.demo.stage import Stage
 from farshore.lab.serial import Acknowledged, Booted, GuestFailure, HeardBoot, LawJudged, Mounted, Verified
 
@@ -103,7 +103,7 @@ def test_guests_that_did_not_hear_each_other_are_shown_by_their_last_words(tmp_p
     stage = Stage(step=False)
     stage.logs = {"protected": tmp_path / "protected.serial"}
     stage.logs["protected"].write_text(f"FARSHORE GUEST vm=1 boot={PROTECTED}\n")
-    part_test._check_from_inside(stage, guests, logs)
+    recovered.check_from_inside(stage, guests, logs, recovered.boots_of(stage.logs))
     said = capsys.readouterr().out
     shown = [line.strip() for line in said.splitlines() if " line " in line]
     assert shown == ([f"{name} line {number}" for name in logs for number in range(6, 21)] if mute else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from farshore.lab.serial import Acknowledged, Event, GuestFailure, WorstWrite, parse_line
@@ -80,6 +81,18 @@ class Testimony:
     def count_after(self, tops: dict[str, int], before_ns: int | None = None) -> int:
         """How many acknowledged records (at or before an instant) are beyond these tops: a recovery loses them."""
         return sum(max(0, self.last_acknowledged(letter, before_ns) - top) for letter, top in tops.items())
+
+    def longest_pause_seconds(self, since_ns: int, until_ns: int) -> float:
+        """The longest time between two acknowledgements of one guest that touches the span; infinite without any."""
+        moments: dict[str, list[int]] = {}
+        for said in self.statements:
+            if isinstance(said.event, Acknowledged):
+                moments.setdefault(said.source, []).append(said.seen_ns)
+        longest = 0.0
+        for seen in moments.values():
+            touching = [(b - a) / 1e9 for a, b in pairwise(seen) if b >= since_ns and a <= until_ns]
+            longest = max(longest, *touching) if touching and seen[-1] >= until_ns else float("inf")
+        return longest if moments else float("inf")
 
     def worst_write_seconds(self) -> float:
         """The longest write of any guest."""

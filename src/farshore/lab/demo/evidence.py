@@ -33,6 +33,28 @@ def disk_layouts(site_folder: Path) -> dict[tuple[str, str], DiskLayout]:
     return {(vm.id, disk.id): DiskLayout.load(Path(disk.path)) for vm in definitions for disk in vm.disks}
 
 
+def layouts_by_name(site_folder: Path) -> dict[tuple[str, str], DiskLayout]:
+    """The same by the VM's name, which stays when a recovery gives it another identifier and other files."""
+    definitions = [entry.definition for entry in Inventory(site_folder / "vms").entries() if entry.definition]
+    return {(vm.name, disk.id): DiskLayout.load(Path(disk.path)) for vm in definitions for disk in vm.disks}
+
+
+def layouts_of(site_folder: Path, made: Mapping[tuple[str, str], DiskLayout]) -> dict[tuple[str, str], DiskLayout]:
+    """The layouts, as `made` once, of the VMs that a site runs now, by their present identifiers."""
+    inventory = Inventory(site_folder / "vms")
+    found = [entry.definition for entry in inventory.entries() if entry.definition]
+    own = [vm for vm in found if inventory.held(vm.id) is None]
+    return {(vm.id, disk.id): made[vm.name, disk.id] for vm in own for disk in vm.disks}
+
+
+def disk_paths(site_folder: Path) -> dict[tuple[str, str], Path]:
+    """The files of the disks of the VMs that a site runs or ran, held ones left out, by VM name and disk."""
+    inventory = Inventory(site_folder / "vms")
+    found = [entry.definition for entry in inventory.entries() if entry.definition]
+    own = [vm for vm in found if inventory.held(vm.id) is None]
+    return {(vm.name, disk.id): Path(disk.path) for vm in own for disk in vm.disks}
+
+
 def examine_checkpoint(
     journal_folder: Path,
     checkpoint_id: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from farshore.cli.output import size_text, time_ns_of
@@ -72,3 +73,10 @@ def listed_checkpoints(stage: Stage, site: str) -> list[dict[str, Any]]:
         vpg_id = api.get("/vpgs", name=VPG)[0]["VpgIdentifier"]
         found: list[dict[str, Any]] = api.get(f"/vpgs/{vpg_id}/checkpoints")
     return sorted(found, key=lambda checkpoint: int(checkpoint["CheckpointIdentifier"]))
+
+
+def journal_folder(stage: Stage, site: str) -> Path:
+    """The folder of the VPG's journal at that site."""
+    with stage.api(site) as api:
+        vpg_id = api.get("/vpgs", name=VPG)[0]["VpgIdentifier"]
+    return stage.site(site) / "journal" / str(vpg_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from farshore.errors import Fault
 from farshore.lab.demo.checks import Check, check_grew, check_paired
-from farshore.lab.demo.evidence import disk_layouts
+from farshore.lab.demo.evidence import layouts_by_name
 from farshore.lab.demo.stage import DISK_SIZE, Stage
 from farshore.lab.state import Lab
 from farshore.lab.testimony import Testimony
@@ -41,9 +41,8 @@ def boot_guests(stage: Stage) -> None:
     stage.part(2, "Two VMs with two disks each; their guests write a chain of numbered records")
     stage.command("vm", "list", "--site-dir", os.fspath(stage.site("north")))
     found = stage.ask("lab", "status", "--dir", os.fspath(stage.folder))
-    stage.logs = {vm["name"]: Path(vm["serial_log"]) for vm in found["vms"] if vm["site"] == "north"}
-    stage.start_witness(stage.logs)
-    layouts = disk_layouts(stage.site("north"))
+    stage.start_witness({vm["name"]: Path(vm["serial_log"]) for vm in found["vms"] if vm["site"] == "north"})
+    layouts = stage.layouts = layouts_by_name(stage.site("north"))
     least = min(sum(extent.length for extent in layout.random) for layout in layouts.values())
     words = f"at least {least >> 20} MiB each"
     stage.check(Check("the disks hold at least 64 MiB of random data each", least >= RANDOM_BYTES_MIN, words))

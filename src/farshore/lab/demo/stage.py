@@ -20,6 +20,7 @@ from farshore.cli.client import SiteClient
 from farshore.errors import Fault
 from farshore.lab.addresses import SiteAddress
 from farshore.lab.demo.checks import Check
+from farshore.lab.record_layout import DiskLayout
 from farshore.lab.sites import lab_environment, spawn_detached
 from farshore.lab.state import cache_folder
 
@@ -57,6 +58,11 @@ class Stage:
         self.begun = time.monotonic()
         self.addresses: list[SiteAddress] = []
         self.logs: dict[str, Path] = {}
+        """The serial logs of the protected guests, by name."""
+        self.layouts: dict[tuple[str, str], DiskLayout] = {}
+        """Of all disks as they were made, by VM name and disk."""
+        self.testimony_files = [self._testimony_file(1)]
+        """What the witness wrote: a file for each set of protected guests, the present one last."""
         self.tagged_id = ""
         self.asked_ns = 0
         self.completed_ns = 0
@@ -68,8 +74,12 @@ class Stage:
 
     @property
     def testimony_file(self) -> Path:
-        """What the witness writes; beside the lab's folder, since it is no part of the lab."""
-        return self.folder.with_name(f"{self.folder.name}.witness")
+        """What the witness of the present protected guests writes."""
+        return self.testimony_files[-1]
+
+    def _testimony_file(self, number: int) -> Path:
+        """Beside the lab's folder, since it is no part of the lab."""
+        return self.folder.with_name(f"{self.folder.name}.witness-{number}")
 
     def part(self, number: int, title: str) -> None:
         """Begin a part; with --step wait for Enter before it."""
@@ -100,14 +110,31 @@ class Stage:
         _raise_if_failed(words, done.returncode, done.stdout.decode(errors="replace"))
         return json.loads(done.stdout)
 
+    def refused(self, *words: str) -> dict[str, str]:
+        """Run one of the product's commands that must be refused; the error as it tells it. Raises Fault if it goes."""
+        say(f"$ farshore {shlex.join((*words, '--json'))}")
+        command = [*_command(words), "--json"]
+        done = subprocess.run(command, env=self._environment(), capture_output=True, check=False)
+        if done.returncode == 0:
+            raise Fault(f"farshore {shlex.join(words)} was done, and must have been refused.", "")
+        error: dict[str, str] = json.loads(done.stderr.decode(errors="replace").strip().splitlines()[-1])
+        return error
+
     @contextmanager
     def api(self, site: str) -> Iterator[SiteClient]:
         """The API of north or south, signed in."""
         with SiteClient(Access.load(self.site(site))) as client:
             yield client
 
+    def follow(self, logs: dict[str, Path]) -> None:
+        """These are the protected guests from now on: the witness writes down, in a file anew, what they say."""
+        self.stop_witness()
+        self.testimony_files.append(self._testimony_file(len(self.testimony_files) + 1))
+        self.start_witness(logs)
+
     def start_witness(self, logs: dict[str, Path]) -> None:
         """Start the process that writes down what the guests acknowledge."""
+        self.logs = logs
         command = [sys.executable, "-m", "farshore.lab.witness", "--out", os.fspath(self.testimony_file)]
         command += ["--while-pid", str(os.getpid()), *(f"{name}={path}" for name, path in logs.items())]
         say(f"$ python {shlex.join(command[1:])}")

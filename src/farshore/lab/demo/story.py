@@ -11,7 +11,10 @@ from pathlib import Path
 from farshore.cli.exit_codes import ExitCode, exit_code_of
 from farshore.errors import FarshoreError
 from farshore.lab.demo.leftovers import Left, check_nothing_left, look
+from farshore.lab.demo.part_disaster import lose_north
+from farshore.lab.demo.part_home import move_home
 from farshore.lab.demo.part_protect import protect
+from farshore.lab.demo.part_return import north_returns
 from farshore.lab.demo.part_scene import boot_guests, raise_sites
 from farshore.lab.demo.part_test import test_failover
 from farshore.lab.demo.stage import Stage, say
@@ -33,7 +36,10 @@ def play(*, step: bool) -> int:
         boot_guests(stage)
         protect(stage)
         test_failover(stage)
-        stage.part(5, "What was done, and what was verified")
+        lose_north(stage)
+        north_returns(stage)
+        move_home(stage)
+        stage.part(8, "What was done, and what was verified")
         stage.measured.add("lab down", f"{stage.command('lab', 'down', '--dir', os.fspath(stage.folder)):.1f} s")
     except FarshoreError as error:
         code, problem = int(exit_code_of(error)), str(error)
@@ -59,7 +65,8 @@ def clear(stage: Stage, *, keep: bool) -> None:
         if (stage.folder / FILE_NAME).exists():
             take_down(Lab.load(stage.folder))
         shutil.rmtree(stage.folder, ignore_errors=True)
-        stage.testimony_file.unlink(missing_ok=True)
+        for file in stage.testimony_files:
+            file.unlink(missing_ok=True)
     finally:
         signal.signal(signal.SIGINT, previous)
 
@@ -73,14 +80,14 @@ def _keep_logs(stage: Stage) -> None:
         logs = stage.site(name) / "log"
         if logs.is_dir():
             shutil.copytree(logs, kept / name)
-    for path in [stage.testimony_file, *stage.site("north").glob("disks/*.log")]:
+    for path in [*stage.testimony_files, *stage.site("north").glob("disks/*.log")]:
         if path.is_file():
             shutil.copy(path, kept / path.name)
     say(f"The logs are kept in {kept}.")
 
 
 def _look(stage: Stage) -> Left:
-    return look(stage.mark, [*places_of(stage.folder), stage.testimony_file], stage.addresses)
+    return look(stage.mark, [*places_of(stage.folder), *stage.testimony_files], stage.addresses)
 
 
 def places_of(folder: Path) -> list[Path]:
