@@ -15,10 +15,10 @@ import pytest
 from farshore.cli.exit_codes import ExitCode
 from farshore.cli.processes import site_processes
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
-PARTS = 5
-CHECKS_MIN = 20
+PARTS = 8
+CHECKS_MIN = 50
 
 
 def _demo(cache: Path, *words: str) -> subprocess.Popen[str]:

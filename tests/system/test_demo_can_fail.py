@@ -19,10 +19,14 @@ from farshore.datapath.journal import Journal
 from farshore.datapath.journal.files import read_segment, walk
 from farshore.datapath.segment import HEADER_BYTES, Kind
 from farshore.lab.demo.checks import check_listed_is_durable
-from farshore.lab.demo.evidence import disk_layouts, examine_checkpoint, open_disks
+from farshore.lab.demo.differences import count_differing, digest_disks
+from farshore.lab.demo.evidence import disk_layouts, disk_paths, examine_checkpoint, open_disks
 from farshore.lab.demo.leftovers import check_nothing_left, look
+from farshore.lab.demo.part_disaster import look_for_north
 from farshore.lab.demo.part_protect import listed_checkpoints, protect
+from farshore.lab.demo.part_return import epoch_in, look_for_refusal
 from farshore.lab.demo.part_scene import boot_guests, raise_sites
+from farshore.lab.demo.recovery_checks import check_delta
 from farshore.lab.demo.stage import VPG, Stage
 from farshore.lab.demo.story import clear, places_of
 from farshore.lab.law import ImageFile, check_recovered_set
@@ -203,3 +207,31 @@ def test_a_qemu_left_running_is_named(stage):
     assert not check.good
     assert check.name == "the demo leaves nothing behind"
     assert f"{left.pid}:" in check.words
+
+
+def test_a_north_that_lives_is_not_taken_for_gone(stage):
+    """Its processes, all three ports and its folder are named."""
+    check = look_for_north(stage)
+    assert not check.good
+    assert all(word in check.words for word in ("manager", "watcher", "vm", "port", "its folder is there"))
+
+
+def test_a_north_that_was_not_refused_is_not_taken_for_refused(stage):
+    """Its sender's log tells of a link and of no refusal; a disk that tells of no belief is no proof either."""
+    believed = epoch_in(stage.site("north") / "appliance" / "protect")
+    assert believed > 0
+    assert not look_for_refusal(stage, believed).good
+
+
+def test_disks_that_do_not_differ_and_a_sync_that_sends_all_the_same_are_told_apart(stage, tmp_path):
+    """A real disk and its copy with one block changed: one block is what may be sent, and 1.2 times that no more."""
+    disk, path = next(iter(disk_paths(stage.site("north")).items()))
+    shutil.copyfile(path, tmp_path / "old")
+    shutil.copyfile(tmp_path / "old", tmp_path / "new")
+    with (tmp_path / "new").open("r+b") as file:
+        file.seek((64 << 20) + 5)
+        file.write(b"?")
+    differing = count_differing(digest_disks({disk: tmp_path / "old"}), digest_disks({disk: tmp_path / "new"}))
+    sync = {"Kind": "delta", "ReadInBytes": 1 << 20, "HashesInBytes": 256, "SentInBytes": SLOT_BYTES * differing}
+    assert check_delta(sync, differing, differing).good
+    assert not check_delta({**sync, "SentInBytes": 1 << 20}, differing, differing).good

@@ -12,6 +12,7 @@ from farshore.cli.output import time_ns_of
 from farshore.cli.processes import site_processes
 from farshore.hypervisor.inventory import Inventory
 from farshore.lab.demo import checks, recovery_checks
+from farshore.lab.demo.checks import Check
 from farshore.lab.demo.evidence import check_examined, disk_layouts, examine_checkpoint, guest_events
 from farshore.lab.demo.part_protect import journal_folder, listed_checkpoints
 from farshore.lab.demo.part_scene import wait_for_records, witnessed_tops
@@ -59,14 +60,19 @@ def _destroy(stage: Stage) -> int:
     stage.command("lab", "kill", "north", "all", "--dir", os.fspath(stage.folder))
     killed_ns = time.time_ns()
     stage.stop_witness()
-    processes = [f"{process.role} {process.pid}" for process in site_processes(north)]
     say(f"$ mv {north} {away(stage)}")
     north.rename(away(stage))
-    ours = stage.addresses[0]
-    answering = [p for p in (ours.api_port, ours.peer_port, ours.appliance_port) if _answers(ours.host, p)]
-    stage.check(recovery_checks.check_north_is_gone(processes, answering, north.exists()))
+    stage.check(look_for_north(stage))
     stage.command("lab", "status", "--dir", os.fspath(stage.folder))
     return killed_ns
+
+
+def look_for_north(stage: Stage) -> Check:
+    """Whether anything of north can be found: processes, the ports that it listened on, its folder."""
+    north, ours = stage.site("north"), stage.addresses[0]
+    processes = [f"{process.role} {process.pid}" for process in site_processes(north)]
+    answering = [p for p in (ours.api_port, ours.peer_port, ours.appliance_port) if _answers(ours.host, p)]
+    return recovery_checks.check_north_is_gone(processes, answering, north.exists())
 
 
 def _answers(host: str, port: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from farshore.cli.output import size_text, time_ns_of
 from farshore.errors import Fault
 from farshore.lab.demo import recovery_checks
+from farshore.lab.demo.checks import Check
 from farshore.lab.demo.differences import Digests, count_differing, digest_disks
 from farshore.lab.demo.evidence import check_examined, disk_paths, examine_checkpoint, layouts_of
 from farshore.lab.demo.part_disaster import away
@@ -29,7 +30,7 @@ def north_returns(stage: Stage) -> None:
     """Folder and processes; the refusal; the sync by hashes and its figures; a move meanwhile is refused."""
     stage.part(6, "North comes back: what it believes is refused, and its old disks are synced by hashes")
     old_disks = digest_disks({disk: away(stage) / "disks" / path.name for disk, path in _old_paths(stage).items()})
-    believed = _epoch_in(away(stage) / "appliance" / "protect")
+    believed = epoch_in(away(stage) / "appliance" / "protect")
     say(f"$ mv {away(stage)} {stage.site('north')}")
     away(stage).rename(stage.site("north"))
     stage.command(
@@ -42,7 +43,7 @@ def north_returns(stage: Stage) -> None:
     vpg = wait_for_protection_from(stage, "south")
     stage.measured.add("north back, to protected from south again (slow link)", f"{time.monotonic() - begun:.1f} s")
     after = count_differing(old_disks, digest_disks(disk_paths(stage.site("south"))))
-    _check_refusal(stage, believed)
+    stage.check(look_for_refusal(stage, believed))
     stage.check(recovery_checks.check_delta(vpg["Sync"], before, after))
     measure_sync(stage, "way home of the failover, by hashes", vpg["Sync"])
     sizes = [size_text(blocks * recovery_checks.BLOCK_BYTES) for blocks in (before, after)]
@@ -82,7 +83,7 @@ def _old_paths(stage: Stage) -> dict[tuple[str, str], Path]:
     return disk_paths(away(stage))
 
 
-def _epoch_in(folder: Path) -> int:
+def epoch_in(folder: Path) -> int:
     """In which epoch north believes to protect, by what its own disk says."""
     beliefs = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     return max((int(belief["epoch"]) for belief in beliefs if "epoch" in belief), default=0)
@@ -105,13 +106,13 @@ def _ask_for_a_move_meanwhile(stage: Stage, old_disks: Digests) -> int:
     return before
 
 
-def _check_refusal(stage: Stage, believed: int) -> None:
+def look_for_refusal(stage: Stage, believed: int) -> Check:
     """What the sender of north, started again with what it believed, was told by south."""
     texts = [path.read_text(errors="replace") for path in (stage.site("north") / "log").glob("sender-*.log")]
     lines = [found[0] for text in texts for found in REFUSAL.finditer(text)]
     epochs = journal_folder(stage, "south") / "epoch.json"
     epoch_now = int(json.loads(epochs.read_text())["epoch"]) if epochs.exists() else 0
-    stage.check(recovery_checks.check_old_belief_refused(lines[0] if lines else "", believed, epoch_now))
+    return recovery_checks.check_old_belief_refused(lines[0] if lines else "", believed, epoch_now)
 
 
 def _check_first_checkpoint(stage: Stage) -> None:
