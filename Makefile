@@ -17,7 +17,7 @@ setup: ## everything the demo and the tests need: packages (named first), Python
 setup-bench:
 	@sh setup/setup.sh bench
 
-demo: setup ## two sites, two real VMs, protection, checkpoints and a failover test, verified; 3 minutes
+demo: setup ## two sites, two real VMs, protection, a test, disaster, and home again, verified; 6 minutes
 	@$(PYTHON) -m farshore demo $(ARGS)
 
 test: setup ## all tests but the slow ones, under 20 minutes; as a user, those that need root are left out
