@@ -7,6 +7,7 @@ it is not known whether the call took effect, and repeating it is the way to fin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -61,11 +62,17 @@ class ApplianceClient(RecoveryClient):
             plain.setblocking(False)
             await loop.sock_connect(plain, (self.host, self.port))
             await loop.sock_sendall(plain, CONTROL_PREAMBLE)
+        except BaseException:
+            plain.close()
+            raise
+        try:
             reader, writer = await asyncio.open_connection(
                 sock=plain, ssl=self.context, server_hostname=self.host, limit=LINE_BYTES_MAX
             )
         except BaseException:
-            plain.close()
+            # The transport has it now, and closes it. Closed under it, its number would be another connection's at once.
+            with contextlib.suppress(OSError):
+                plain.shutdown(socket.SHUT_RDWR)
             raise
         return LineChannel(f"the appliance at {self.host}:{self.port}", reader, writer)
 

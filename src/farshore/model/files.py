@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def remove_durably(path: Path) -> None:
-    """Remove a file (none is fine) and make that durable."""
+    """Remove a file (none is fine, nor its folder) and make that durable."""
     path.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        sync_directory(path.parent)
