@@ -70,7 +70,7 @@ class ApplianceClient(RecoveryClient):
                 sock=plain, ssl=self.context, server_hostname=self.host, limit=LINE_BYTES_MAX
             )
         except BaseException:
-            # The transport has it now, and closes it. Closed under it, its number would be another connection's at once.
+            # It is the transport's now. Closed under it, its number would be another connection's at once.
             with contextlib.suppress(OSError):
                 plain.shutdown(socket.SHUT_RDWR)
             raise
