@@ -167,9 +167,10 @@ class Appliance:
 
     async def _end_protection(self, vpg_id: str, keep_bitmaps: bool) -> None:
         async with self._changing:
-            protection = self.protections.pop(vpg_id, None)
+            protection = self.protections.get(vpg_id)
             if protection is not None:
                 await protection.stop(keep_bitmaps)
+                del self.protections[vpg_id]
             remove_durably(self.folder / "protect" / f"{vpg_id}.json")
             remove_durably(self.folder / "state" / f"{vpg_id}.json")
             self.halting.forget(vpg_id)

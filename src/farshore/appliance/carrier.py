@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,22 @@ from farshore.appliance.lines import LINE_BYTES_MAX, LineChannel
 from farshore.errors import Unavailable
 
 START_SECONDS_MAX = 20.0
+KILLED_SECONDS_MAX = 5.0
+"""How long is waited for the end of what was killed: in a system call that hangs it may outlive even that."""
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 def carrier_environment() -> dict[str, str]:
     """The environment of carriers: numpy's libraries must not make threads that nobody uses."""
     return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel, again and again: a `wait_for` whose answer comes at the same moment swallows the cancellation."""
+    while alive := {task for task in tasks if not task.done()}:
+        for task in alive:
+            task.cancel()
+        await asyncio.wait(alive, timeout=CANCEL_AGAIN_SECONDS)
 
 
 class Carrier:
@@ -89,8 +100,13 @@ class Carrier:
         try:
             await asyncio.wait_for(self.process.wait(), grace_seconds)
         except TimeoutError:
-            self.kill()
-            await self.process.wait()
+            await self.end_by_force()
+
+    async def end_by_force(self) -> None:
+        """Kill -9, and wait for its end, but not for ever."""
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), KILLED_SECONDS_MAX)
 
     async def wait_ready(self, ready: asyncio.Event) -> None:
         """Wait for its word that it is up. Raises Unavailable when it dies or takes too long."""

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from farshore.appliance.carrier import Carrier
+from farshore.appliance.carrier import Carrier, end_tasks
 from farshore.appliance.road import Surroundings
 from farshore.errors import FarshoreError, Unavailable
 from farshore.model.appliance_specs import KeepSpec
@@ -48,9 +48,7 @@ class VpgJournal:
     async def stop(self) -> None:
         """End the carrier; the files stay."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
         async with self._changing:
             await self._end()
 
@@ -94,8 +92,7 @@ class VpgJournal:
                 await self.carrier.call("status", ANSWER_SECONDS)
                 pause = 0.1
             except Unavailable:
-                self.carrier.kill()
-                await self.carrier.process.wait()
+                await self.carrier.end_by_force()
 
     async def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+from farshore.appliance.carrier import end_tasks
 from farshore.appliance.checkpointing import Checkpointing
 from farshore.appliance.durable_state import ProtectionState, SyncKind
 from farshore.appliance.road import Road, Surroundings, export_name
@@ -31,7 +32,11 @@ from farshore.model.vpg import Volume
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 5.0
 CALM_SECONDS = 30.0
-CANCEL_AGAIN_SECONDS = 1.0
+DETACH_SECONDS_MAX = 15.0
+"""By then a VM's taps are off, or it is tried once more with a killed tap and then left: its bitmaps still count."""
+CLOSE_SECONDS_MAX = 5.0
+END_SECONDS_MAX = 50.0
+"""Less than an appliance's caller waits for: it hears what holds the end up, and asks again."""
 
 
 class Interrupted(Unavailable):
@@ -77,14 +82,20 @@ class VpgProtection:
         ]
 
     async def stop(self, keep_bitmaps: bool) -> None:
-        """Take the taps off and end the carriers; the guests go on."""
-        while alive := {task for task in self._tasks if not task.done()}:
-            for task in alive:
-                task.cancel()  # again and again: a wait_for that ends at the same moment swallows it
-            await asyncio.wait(alive, timeout=CANCEL_AGAIN_SECONDS)
-        self.state, self.reason = "stopped", "by order"
-        await self._detach_all(keep_bitmaps)
-        await self.road.stop()
+        """Take the taps off and end the carriers; the guests go on.
+
+        Raises Unavailable when it has not ended in time: nothing is protected any more, and it can be called again.
+        """
+        try:
+            async with asyncio.timeout(END_SECONDS_MAX):
+                await end_tasks(self._tasks)
+                self.state, self.reason = "stopped", "by order"
+                await self._detach_all(keep_bitmaps)
+                await self.road.stop()
+        except TimeoutError:
+            self.road.kill_tap()
+            fact = f"The protection of VPG {self.spec.vpg_name} has not ended within {END_SECONDS_MAX:g} s."
+            raise Unavailable(fact, "Try again; if that does not help, start the site's watcher again.") from None
 
     @contextlib.asynccontextmanager
     async def borrowed(self, vm_id: str) -> AsyncIterator[VmHandle]:
@@ -288,10 +299,14 @@ class VpgProtection:
         except FarshoreError:
             self.road.kill_tap()
         try:
-            await handle.detach(keep_bitmaps)
-        except FarshoreError as error:
-            self.reason = f"{self.reason} ({error})"
-            self.road.kill_tap()
-            with contextlib.suppress(FarshoreError):
+            async with asyncio.timeout(DETACH_SECONDS_MAX):
                 await handle.detach(keep_bitmaps)
-        await handle.close()
+        except (FarshoreError, TimeoutError) as error:
+            self.reason = f"{self.reason} ({str(error) or 'the taps did not go off in time'})"
+            self.road.kill_tap()
+            with contextlib.suppress(FarshoreError, TimeoutError):
+                async with asyncio.timeout(DETACH_SECONDS_MAX):
+                    await handle.detach(keep_bitmaps)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await handle.close()

@@ -206,8 +206,7 @@ class Road:
                 await sender.call("status", SENDER_ANSWER_SECONDS)
             except Unavailable:
                 self.link.state = "down"
-                sender.kill()
-                await sender.process.wait()
+                await sender.end_by_force()
                 with contextlib.suppress(Unavailable, OSError):
                     await self._start_sender()
 
