@@ -108,12 +108,12 @@ class Orders:
         """Admit and make durable; decided anew when the VPG changed between the two. Raises what refuses it."""
         kind = KINDS[task.type]
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            if kind.changing and not kind.supersedes:
-                running = await demand_idle(self._site, task.vpg_id)
-                if running is not None:
-                    fact = f"The VPG is busy with {running.type} (task {running.id})."
-                    raise Conflict(fact, "Wait until that task has ended.")
-            admitted = await kind.admit(self._site, task)
+            await self._demand_idle(kind, task)
+            try:
+                admitted = await kind.admit(self._site, task)
+            except Conflict:
+                await self._demand_idle(kind, task)  # what has begun between the two looks is named by its own task
+                raise
             begin = self._site.tasks.begin
             try:
                 return await in_thread(begin, admitted.task, admitted.also, supersedes=admitted.supersedes)
@@ -121,6 +121,13 @@ class Orders:
                 if attempt == ATTEMPTS_MAX:
                     raise
         return False
+
+    async def _demand_idle(self, kind: Kind, task: TaskRow) -> None:
+        if kind.changing and not kind.supersedes:
+            running = await demand_idle(self._site, task.vpg_id)
+            if running is not None:
+                fact = f"The VPG is busy with {running.type} (task {running.id})."
+                raise Conflict(fact, "Wait until that task has ended.")
 
     async def _pass_on(self, task: TaskRow) -> None:
         row = await in_thread(self._site.vpgs.get, task.vpg_id)
