@@ -59,11 +59,16 @@ class AppliancePort:
             if kind in ("stream", "hashes"):
                 self.appliance.journal(vpg_id).hand_over(connection, kind)
                 connection.close()
-            else:
-                await self._control(connection)
+                return
         except (FarshoreError, OSError, TimeoutError) as error:
             self.log(f"a connection was closed: {error}")
             connection.close()
+            return
+        try:
+            await self._control(connection)
+        except (FarshoreError, OSError) as error:
+            # Its transport closes it. Closed under it, its number would be another connection's at once.
+            self.log(f"a connection was closed: {error}")
 
     async def _control(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
