@@ -127,7 +127,7 @@ def test_stall_accepts_and_passes_nothing_until_it_is_up_again():
 
 
 def test_a_slow_link_passes_everything_and_takes_its_time():
-    """A whole MiB there and back over 4 MiB a second takes half a second at the least, and nothing is lost."""
+    """A whole MiB there and back over 2 MiB a second takes a second at the least, and nothing is lost."""
 
     async def scene(link: Link, port: int) -> None:
         await link.set_mode("slow")

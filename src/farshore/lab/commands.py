@@ -131,7 +131,7 @@ def link(
         str,
         typer.Argument(
             metavar="up|down|stall|slow",
-            help="down: reset and refuse; stall: accept, pass nothing; slow: 4 MiB a second.",
+            help="down: reset and refuse; stall: accept, pass nothing; slow: 2 MiB a second.",
         ),
     ],
     folder: Folder = None,

@@ -5,7 +5,7 @@ Each site tells the other to reach it at the link, so that this process can be t
     up      bytes pass both ways
     down    all connections are reset, and new ones refused
     stall   connections stay and new ones are accepted, but no byte passes; with `up` they go on where they were
-    slow    bytes pass both ways, 4 MiB a second in all
+    slow    bytes pass both ways, 2 MiB a second in all
 
 It is asked over a unix socket, a line each: `up`, `down`, `stall`, `slow`, `status` or `stop`; the answer is a
 line of JSON.
@@ -30,7 +30,7 @@ from farshore.errors import BadInput, Unavailable
 
 CHUNK_BYTES = 256 << 10
 MODES = ("up", "down", "stall", "slow")
-SLOW_BYTES_PER_SECOND = 4 << 20
+SLOW_BYTES_PER_SECOND = 2 << 20
 
 
 @dataclass(frozen=True)

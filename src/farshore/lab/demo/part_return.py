@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from farshore.cli.output import size_text, time_ns_of
-from farshore.errors import Fault
 from farshore.lab.demo import recovery_checks
 from farshore.lab.demo.checks import Check
-from farshore.lab.demo.differences import Digests, count_differing, digest_disks
+from farshore.lab.demo.differences import count_differing, digest_disks
 from farshore.lab.demo.evidence import check_examined, disk_paths, examine_checkpoint, layouts_of
 from farshore.lab.demo.part_disaster import away
 from farshore.lab.demo.part_protect import journal_folder, listed_checkpoints
@@ -33,12 +32,12 @@ def north_returns(stage: Stage) -> None:
     believed = epoch_in(away(stage) / "appliance" / "protect")
     say(f"$ mv {away(stage)} {stage.site('north')}")
     away(stage).rename(stage.site("north"))
-    stage.command(
-        "lab", "link", "slow", "--dir", os.fspath(stage.folder)
-    )  # so that there is time to ask during the sync
+    # A slow link, so that there is time to ask during the sync: what is to be sent takes seconds there.
+    stage.command("lab", "link", "slow", "--dir", os.fspath(stage.folder))
+    before = count_differing(old_disks, digest_disks(disk_paths(stage.site("south"))))
     begun = time.monotonic()
     stage.command("lab", "start", "north", "--no-vms", "--dir", os.fspath(stage.folder))
-    before = _ask_for_a_move_meanwhile(stage, old_disks)
+    _ask_for_a_move_meanwhile(stage)
     stage.command("lab", "link", "up", "--dir", os.fspath(stage.folder))
     vpg = wait_for_protection_from(stage, "south")
     stage.measured.add("north back, to protected from south again (slow link)", f"{time.monotonic() - begun:.1f} s")
@@ -89,21 +88,16 @@ def epoch_in(folder: Path) -> int:
     return max((int(belief["epoch"]) for belief in beliefs if "epoch" in belief), default=0)
 
 
-def _ask_for_a_move_meanwhile(stage: Stage, old_disks: Digests) -> int:
-    """See the sync run, and order a move; how many blocks really differ then."""
+def _ask_for_a_move_meanwhile(stage: Stage) -> None:
+    """See the sync run, and order a move. Raises Fault when it is not refused: then there is nothing to go on with."""
 
     def syncing() -> bool:
         sync = _vpg(stage, "south")["Sync"]
         return bool(sync and sync["IsRunning"] and sync["Kind"] == "delta")
 
     wait(syncing, SYNC_SECONDS, "No sync by hashes began")
-    before = count_differing(old_disks, digest_disks(disk_paths(stage.site("south"))))
-    try:
-        error = stage.refused("vpg", "move", VPG, "--yes", "--site-dir", os.fspath(stage.site("south")))
-    except Fault as fault:
-        error = {"fact": fault.fact}
+    error = stage.refused("vpg", "move", VPG, "--yes", "--no-wait", "--site-dir", os.fspath(stage.site("south")))
     stage.check(recovery_checks.check_move_is_refused(error))
-    return before
 
 
 def look_for_refusal(stage: Stage, believed: int) -> Check:
