@@ -110,6 +110,8 @@ class Holding:
         paths = self._paths_to_remove(definitions)
         await asyncio.to_thread(_remove_files, paths)
         for vm_id in vm_ids:  # last: as long as it is there, a repetition finds the files that it names
+            if found[vm_id] is not None:  # the driver may remember it from before a crash
+                await self.doors.hypervisors.stop_vm(vm_id, force=True)
             self.inventory.remove(vm_id)
             self.inventory.release(vm_id)
 

@@ -123,15 +123,18 @@ class Promotions:
             if record.state == "done":
                 definitions = [vm.settled_definition() for vm in record.vms.values()]
                 for definition in definitions:
-                    self._adopt(definition)
+                    await self._adopt(definition)
                 record.adopted = [definition.model_dump(mode="json") for definition in definitions]
                 record.state = "adopted"
                 record.save()
             await self._recovered.forget(operation)
             return record.adopted
 
-    def _adopt(self, definition: VmDefinition) -> None:
-        """Write the definition; one that is held and whose disks have become this VM's is of no more use."""
+    async def _adopt(self, definition: VmDefinition) -> None:
+        """Write the definition; one that is held and whose disks have become this VM's is of no more use.
+
+        The driver may remember that one from before a crash, and would list it for ever.
+        """
         inventory = self._doors.hypervisors.inventory
         inventory.adopt(definition)
         disks = {Path(disk.path).resolve() for disk in definition.disks}
@@ -140,6 +143,8 @@ class Promotions:
             if other is None or other.id == definition.id or inventory.held(other.id) is None:
                 continue
             if {Path(disk.path).resolve() for disk in other.disks} <= disks:
+                if self._doors.is_off(other.id):
+                    await self._doors.hypervisors.stop_vm(other.id, force=True)
                 inventory.remove(other.id)
                 inventory.release(other.id)
 
