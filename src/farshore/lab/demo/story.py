@@ -11,7 +11,7 @@ from pathlib import Path
 from farshore.cli.exit_codes import ExitCode, exit_code_of
 from farshore.errors import FarshoreError
 from farshore.lab.demo.leftovers import Left, check_nothing_left, look
-from farshore.lab.demo.part_disaster import lose_north
+from farshore.lab.demo.part_disaster import away, lose_north
 from farshore.lab.demo.part_home import move_home
 from farshore.lab.demo.part_protect import protect
 from farshore.lab.demo.part_return import north_returns
@@ -76,7 +76,7 @@ def _keep_logs(stage: Stage) -> None:
     kept = cache_folder() / "failed-demo"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    for name in ("north", "south"):
+    for name in ("north", away(stage).name, "south"):
         logs = stage.site(name) / "log"
         if logs.is_dir():
             shutil.copytree(logs, kept / name)
