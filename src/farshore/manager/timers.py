@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from farshore.errors import FarshoreError
+from farshore.manager.clock_watch import ClockWatch
 from farshore.manager.countdown import Countdown
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
@@ -20,6 +21,7 @@ from farshore.site.vpg_views import VpgViews
 from farshore.site.vpgs import VpgRow
 
 GREET_SECONDS = 2.0
+CLOCK_SECONDS = 2.0
 FOLLOW_SECONDS = 1.0
 EXCHANGE_SECONDS = 10.0
 RELEASE_SECONDS = 5.0
@@ -51,12 +53,14 @@ class Timers:
         self._site = site
         self._orders = orders
         self._views = views
+        self._clocks = ClockWatch(site)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin all loops."""
         loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (GREET_SECONDS, self.greet_peers),
+            (CLOCK_SECONDS, self._clocks.turn),
             (FOLLOW_SECONDS, self.follow_tasks),
             (EXCHANGE_SECONDS, self.exchange_rows),
             (RELEASE_SECONDS, self.tell_released),
@@ -88,14 +92,16 @@ class Timers:
 
     async def _greet(self, peer: Peer) -> None:
         key = f"peer {peer.site_id}"
+        asked_ns = self._clocks.now_ns()
         try:
-            await self._site.client.call(peer.site_id, "hello", describe(self._site.config))
+            told = await self._site.client.call(peer.site_id, "hello", describe(self._site.config))
         except FarshoreError as error:
             if not self._site.peers.connected(peer.site_id):
                 fact, remedy = f"Site {peer.name} does not answer: {error.fact}", error.remedy
                 await asyncio.to_thread(self._site.alerts.raise_alert, key, fact, remedy)
         else:
             await asyncio.to_thread(self._site.alerts.clear, key)
+            await self._clocks.compare(peer, told, asked_ns)
 
     async def follow_tasks(self) -> None:
         """Ask how tasks stand that were passed on."""

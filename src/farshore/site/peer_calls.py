@@ -11,6 +11,7 @@ from typing import Any
 
 from farshore.errors import NotPermitted
 from farshore.model.vpg import Vpg
+from farshore.site.clock import now_ns
 from farshore.site.pairing import describe, described_peer
 from farshore.site.peer_server import Call
 from farshore.site.release import release_half
@@ -67,14 +68,14 @@ class PeerCalls:
             raise NotPermitted(f"VPG {vpg.id} is not between site {caller} and this one.", "")
 
     async def hello(self, caller: str, arguments: dict[str, Any]) -> dict[str, str]:
-        """Somebody is there: take over its name and addresses, and say ours."""
+        """Somebody is there: take over its name and addresses, and say ours, and what time it is."""
         peer = await asyncio.to_thread(self._site.peers.get, caller)
         told = replace(
             described_peer(arguments | {"site_id": caller}), paired_ns=peer.paired_ns, heard_ns=peer.heard_ns
         )
         if told != peer:
             await asyncio.to_thread(self._site.peers.save, told)
-        return describe(self._site.config)
+        return describe(self._site.config) | {"now_ns": str(now_ns())}
 
     async def leave(self, caller: str, _arguments: dict[str, Any]) -> None:
         """The other site has unpaired."""
