@@ -33,11 +33,11 @@ RING_BYTES = (SLOTS + 1) * SLOT_BYTES
 RANDOM_BYTES = 4 << 20
 
 
-def farshore(*words, timeout=120, check=True):
+def farshore(*words, timeout=120, check=True, environment=None):
     """The product's own command line; its JSON when `--json` is among the words."""
     done = subprocess.run(
         [sys.executable, "-m", "farshore", *map(str, words)], capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(environment or {})}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if check and done.returncode:
         raise AssertionError(f"farshore {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -107,7 +107,7 @@ class Chain(threading.Thread):
 class StorageLab:
     """`farshore lab up --guest storage` with a chain on its disks. Use as a context manager."""
 
-    def __init__(self, vms=2, disks=2, size="32M", interval=1, pace_seconds=0.002, folder=None):
+    def __init__(self, vms=2, disks=2, size="32M", interval=1, pace_seconds=0.002, folder=None, environment=None):
         self.folder = folder or Path(tempfile.mkdtemp(prefix="fsl", dir="/tmp"))
         self.pace_seconds = pace_seconds
         self.chain = None
@@ -115,7 +115,7 @@ class StorageLab:
         try:
             self.made = farshore(
                 "lab", "up", "--dir", self.folder / "lab", "--guest", "storage", "--vms", vms, "--disks", disks,
-                "--size", size, "--checkpoint-interval", interval, "--json",
+                "--size", size, "--checkpoint-interval", interval, "--json", environment=environment,
             )  # fmt: skip
         except BaseException:
             self.close()
