@@ -54,7 +54,7 @@ def recovered(south: Path) -> float:
         [sys.executable, "-m", "farshore", "vpg", "test", "bench", "--no-wait", "--site-dir", os.fspath(south)],
         stdout=subprocess.DEVNULL,
     )
-    elapsed = _first_byte(lambda: set((south / "log").glob("*.serial")) - before, began)
+    elapsed = first_byte(lambda: set((south / "log").glob("*.serial")) - before, began)
     command.wait()
     _stop_test(south)
     return elapsed
@@ -86,13 +86,14 @@ def plain(vm: dict[str, Any], folder: Path) -> float:
     began = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        return _first_byte(lambda: {serial}, began)
+        return first_byte(lambda: {serial}, began)
     finally:
         process.kill()
         process.wait()
 
 
-def _first_byte(candidates: Any, began: float) -> float:
+def first_byte(candidates: Any, began: float) -> float:
+    """Seconds from `began` until one of the files that `candidates` gives holds something."""
     while True:
         if any(path.exists() and path.stat().st_size for path in candidates()):
             return time.monotonic() - began
