@@ -15,6 +15,7 @@ import pytest
 
 from farshore.cli.access import Access
 from farshore.cli.client import SiteClient
+from farshore.hypervisor.inventory import Inventory
 from farshore.lab.addresses import SiteAddress
 from farshore.lab.demo.leftovers import check_nothing_left, look
 from farshore.lab.demo.story import places_of
@@ -121,9 +122,36 @@ def test_a_site_that_was_killed_whole_is_there_again_after_start(ask: Callable[.
 
 
 @pytest.mark.usefixtures("lab")
+def test_a_site_whose_folder_is_gone_is_told_and_comes_back_without_its_vms(place: Path, ask: Callable[..., Any]):
+    """After a disaster: `status` and `kill` stand it, `start` refuses in words; back again, held VMs stay off."""
+    north, gone = place / "north", place / "north.gone"
+    ask("kill", "north")
+    north.rename(gone)
+    try:
+        told = ask("status")
+        assert [(site["gone"], site["answers"]) for site in told["sites"]] == [(True, False), (False, True)]
+        assert told["vms"] == []
+        assert ask("kill", "north") == []
+        with pytest.raises(AssertionError, match="folder of site north is gone"):
+            ask("start", "north")
+    finally:
+        gone.rename(north)
+    ask("start", "north", "--no-vms")
+    back = ask("status")
+    assert {(vm["site"], vm["power"]) for vm in back["vms"]} == {("north", "off")}
+    held = back["vms"][0]["id"]
+    Inventory(north / "vms").hold(held, "its disks are a replica")
+    ask("start", "north")
+    assert {vm["id"]: vm["power"] for vm in ask("status")["vms"]}[held] == "off"
+    Inventory(north / "vms").release(held)
+    ask("start", "north")
+    assert {vm["power"] for vm in ask("status")["vms"]} == {"running"}
+
+
+@pytest.mark.usefixtures("lab")
 def test_the_link_is_cut_stalled_and_mended(ask: Callable[..., Any]):
     """The mode is told back, and `status` tells it too."""
-    for mode in ("down", "stall", "up"):
+    for mode in ("down", "stall", "slow", "up"):
         assert ask("link", mode)["mode"] == mode
         assert ask("status")["link"]["mode"] == mode
 
