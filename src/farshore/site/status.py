@@ -52,8 +52,11 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
     )
 
 
-def reason(heard: Heard) -> str:
-    """What is wrong or going on, in words; empty when there is nothing to say."""
+def reason(heard: Heard, *, changing_over: bool = False) -> str:
+    """What is wrong or going on, in words; empty when there is nothing to say.
+
+    `changing_over`: in a failover or move. That the old epoch is over is its doing then, and nothing wrong.
+    """
     protection, journal = heard.protection or {}, heard.journal or {}
     if heard.both_run:
         return heard.both_run
@@ -63,7 +66,8 @@ def reason(heard: Heard) -> str:
         return str(journal.get("reason") or f"The journal says {journal['state']}.")
     if protection.get("reason"):
         return str(protection["reason"])
-    if protection.get("link", "connected") != "connected":
+    expected = changing_over and protection.get("link") == "old_epoch"
+    if protection.get("link", "connected") != "connected" and not expected:
         return str(protection.get("link_reason") or f"The link to the recovery site is {protection['link']}.")
     return ""
 

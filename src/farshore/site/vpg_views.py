@@ -125,7 +125,7 @@ class VpgViews:
             vms=vpg.vms,
             status=status,
             substatus=substatus,
-            reason=reason(heard),
+            reason=reason(heard, changing_over=vpg.recovery is not None),
             progress_percentage=sync_percentage(heard),
             actual_rpo_seconds=None if age is None else int(age),
             earliest_checkpoint=checkpoint_view(heard.oldest) if heard.oldest else None,
