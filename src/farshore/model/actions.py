@@ -99,7 +99,8 @@ RULES: dict[Situation, Rule] = {
     S.Moving: Rule(_ALL - {A.Failover, A.CloneStart, A.CloneAbort}, _WAIT),
     S.FailingOver: Rule(_ALL - {A.CloneStart, A.CloneAbort}, _WAIT),
     S.NeedsConfiguration: Rule(
-        _ALL - {A.Edit, A.CloneStart, A.CloneAbort, A.Delete}, "Commit settings for it first, or delete it."
+        _ALL - {A.Edit, A.CloneStart, A.CloneAbort, A.Delete},
+        "It must be protected back first (vpg protect-back, where that does not begin by itself), or deleted.",
     ),
     S.NoVms: Rule(_ALL - {A.Edit, A.Delete}, "Add a VM to it first."),
     S.NoCheckpoint: Rule(_RECOVERY, "Wait for its first checkpoint."),
