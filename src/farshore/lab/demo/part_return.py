@@ -92,8 +92,10 @@ def _ask_for_a_move_meanwhile(stage: Stage) -> None:
     """See the sync run, and order a move. Raises Fault when it is not refused: then there is nothing to go on with."""
 
     def syncing() -> bool:
-        sync = _vpg(stage, "south")["Sync"]
-        return bool(sync and sync["IsRunning"] and sync["Kind"] == "delta")
+        vpg = _vpg(stage, "south")
+        sync, way_home = vpg["Sync"], vpg["WayHome"]
+        running = sync and sync["IsRunning"] and sync["Kind"] == "delta"
+        return bool(running and way_home and way_home["HasBegun"])
 
     wait(syncing, SYNC_SECONDS, "No sync by hashes began")
     error = stage.refused("vpg", "move", VPG, "--yes", "--no-wait", "--site-dir", os.fspath(stage.site("south")))
