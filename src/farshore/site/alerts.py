@@ -56,6 +56,11 @@ class Alerts:
 
     def record(self, kind: str, text: str, *, who: str = "", vpg_id: str = "") -> None:
         """Write an event."""
-        row = {"kind": kind, "text": text, "who": who, "vpg_id": vpg_id, "occurred_ns": now_ns()}
         with self._database.transaction() as connection:
-            connection.execute(event.insert().values(**row))
+            self.record_in(connection, kind, text, who=who, vpg_id=vpg_id)
+
+    @staticmethod
+    def record_in(connection: sa.Connection, kind: str, text: str, *, who: str = "", vpg_id: str = "") -> None:
+        """Write an event within a transaction."""
+        row = {"kind": kind, "text": text, "who": who, "vpg_id": vpg_id, "occurred_ns": now_ns()}
+        connection.execute(event.insert().values(**row))

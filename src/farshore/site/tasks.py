@@ -122,24 +122,26 @@ class Tasks:
         """The reading operations that run on the VPG."""
         return self.newest(1000, table.c.vpg_id == vpg_id, table.c.changing == 0, table.c.state.in_(LIVE_TASK_STATES))
 
-    def _update(self, task_id: str, **values: Any) -> None:
+    def _update(self, task_id: str, also: Callable[[sa.Connection], None] | None = None, **values: Any) -> None:
         condition = (table.c.id == task_id, table.c.state.in_(LIVE_TASK_STATES))  # an end is final
         with self._database.transaction() as connection:
-            connection.execute(table.update().where(*condition).values(**values))
+            changed = connection.execute(table.update().where(*condition).values(**values)).rowcount
+            if changed and also is not None:
+                also(connection)
 
     def progress(self, task_id: str, percent: int, note: str) -> None:
         """Say how far it is and what it is doing."""
         self._update(task_id, progress=max(0, min(99, percent)), note=note)
 
-    def complete(self, task_id: str, note: str = "") -> None:
-        """It ended well."""
+    def complete(self, task_id: str, note: str = "", also: Callable[[sa.Connection], None] | None = None) -> None:
+        """It ended well. What `also` writes is in the same transaction, and is written once."""
         values = {"note": note} if note else {}
-        self._update(task_id, state=int(TaskState.Completed), progress=100, completed_ns=now_ns(), **values)
+        self._update(task_id, also, state=int(TaskState.Completed), progress=100, completed_ns=now_ns(), **values)
 
-    def fail(self, task_id: str, reason: str) -> None:
-        """It ended badly, for that reason."""
+    def fail(self, task_id: str, reason: str, also: Callable[[sa.Connection], None] | None = None) -> None:
+        """It ended badly, for that reason; `also` as in `complete`."""
         reason = reason[:REASON_CHARACTERS_MAX]
-        self._update(task_id, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
+        self._update(task_id, also, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
 
     @staticmethod
     def is_live(connection: sa.Connection, task_id: str) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
+
+import sqlalchemy as sa
 
 from farshore.errors import Fault
 from farshore.operations.engine import in_thread, site, step
@@ -25,18 +29,17 @@ async def show_progress(task_id: str, percent: int, note: str) -> None:
 @step
 async def complete_task(task_id: str, note: str) -> None:
     """Does: end the task as completed, and record the event. Twice: an end is final. Fails: only with the database."""
-    await _record_end(task_id, note)
-    await in_thread(site().tasks.complete, task_id, note)
+    await in_thread(site().tasks.complete, task_id, note, await _event_of(task_id, note))
 
 
 @step
 async def fail_task(task_id: str, reason: str) -> None:
     """Does: end the task as failed. Twice: an end is final. Fails: only with the database."""
-    await _record_end(task_id, f"failed: {reason}")
-    await in_thread(site().tasks.fail, task_id, reason)
+    await in_thread(site().tasks.fail, task_id, reason, await _event_of(task_id, f"failed: {reason}"))
 
 
-async def _record_end(task_id: str, text: str) -> None:
+async def _event_of(task_id: str, text: str) -> Callable[[sa.Connection], None]:
+    """What writes the event of the task's end, in the transaction that ends it."""
     task = await in_thread(site().tasks.get, task_id)
-    if task is not None and task.live:
-        await in_thread(site().alerts.record, task.type, text, who=task.who, vpg_id=task.vpg_id)
+    assert task is not None
+    return functools.partial(site().alerts.record_in, kind=task.type, text=text, who=task.who, vpg_id=task.vpg_id)
