@@ -11,8 +11,10 @@ from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step, stoppable_step
 from farshore.site.debts import Debt
 
-REACH_SECONDS = 10.0
-"""How long the protected site may not answer before that counts as away."""
+REACH_SECONDS = 30.0
+"""How long the protected site may not answer before that counts as away: longer than its manager takes to be back."""
+REVIVE_SECONDS = 10.0
+"""How long a rollback waits for it; then that is owed."""
 ASK_SECONDS_MAX = 1.0
 FORCED_SECONDS = 30.0
 LAST_SECONDS = 300.0
@@ -104,7 +106,7 @@ async def revive_vms(vpg_json: dict[str, Any], operation: str) -> str:
     vpg = Vpg.model_validate(vpg_json)
     call = {"vpg_id": vpg.id, "operation": operation}
     try:
-        await site().appliances.order(vpg.protected_site_id, "revive_vms", within=REACH_SECONDS, **call)
+        await site().appliances.order(vpg.protected_site_id, "revive_vms", within=REVIVE_SECONDS, **call)
     except FarshoreError as error:
         debt = Debt(f"revive {operation}", vpg.id, vpg.protected_site_id, "revive_vms", call)
         await in_thread(site().debts.owe, debt)
