@@ -184,6 +184,7 @@ def test_a_guest_that_does_not_shut_down(tmp_path: Path, policy: ShutdownPolicy)
 def test_a_site_that_is_away_fails_a_shutdown_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CA6: with policy 1 Failed in bounded time, saying what works; with 0 not waited for. Debts are paid."""
     monkeypatch.setattr(halt_vms, "REACH_SECONDS", 0.6)
+    monkeypatch.setattr(halt_vms, "REVIVE_SECONDS", 0.6)
 
     async def test(faked: FakedSite) -> None:
         faked.north.appliance.silent = True
