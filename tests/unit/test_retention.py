@@ -82,6 +82,17 @@ def test_neither_clock_alone_can_expire_history() -> None:
     assert target(ledger, 60, now) is None
 
 
+def test_a_clock_that_was_ahead_once_is_forgotten() -> None:
+    """The protected host's clock leaps ahead and is put right; later the recovery site's leaps: nothing goes."""
+    stream, ledger, ordinal = synced()
+    ordinal = checkpoint_every_minute(stream, ledger, ordinal, 5)
+    stream.clock_ns += 2 * 24 * 60 * MINUTE
+    ordinal = checkpoint_every_minute(stream, ledger, ordinal, 2)
+    stream.clock_ns -= 2 * 24 * 60 * MINUTE
+    checkpoint_every_minute(stream, ledger, ordinal, 5)
+    assert target(ledger, 60, stream.clock_ns + 2 * 24 * 60 * MINUTE) is None
+
+
 def test_i14_a_long_sync_ages_nothing_before_it_and_its_last_checkpoint_stays() -> None:
     """Five hours of sync with one hour of history: the checkpoints before it stay, and age on only after it."""
     stream, ledger, ordinal = synced()

@@ -64,7 +64,7 @@ class Ledger:
             self._break(ordinal, header.first_ns, "the stream broke")
         self.sequence = header.sequence
         self.epoch = max(self.epoch, header.epoch)
-        self.newest_ns = max(self.newest_ns, header.last_ns)
+        self.newest_ns = header.last_ns  # not the highest of all: a clock that was ahead once would count for ever
         for record in control:
             self._record(ordinal, header, record)
 
