@@ -6,6 +6,7 @@ The points are put in by tests/killing/sitecustomize.py, in the lab's own proces
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import re
@@ -100,15 +101,23 @@ class KilledLab(RecoveryLab):
 
     def row(self, site):
         """The VPG's row in a site's database."""
-        with sqlite3.connect(f"file:{self.folder_of(site) / 'manager' / 'site.sqlite'}?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT body, phase FROM vpg").fetchall()
-        ((body, phase),) = rows
+        ((body, phase),) = self.asked(site, "SELECT body, phase FROM vpg")
         return json.loads(body) | {"phase": phase}
+
+    def asked(self, site, query, *values):
+        """All rows that a query of a site's database gives."""
+        path = self.folder_of(site) / "manager" / "site.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return database.execute(query, values).fetchall()
 
     def owed(self, site):
         """How many calls a site owes to others, and how many deadlines run."""
-        with sqlite3.connect(f"file:{self.folder_of(site) / 'manager' / 'site.sqlite'}?mode=ro", uri=True) as database:
-            return [database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("debt", "before_commit")]
+        return [self.asked(site, f"SELECT count(*) FROM {table}")[0][0] for table in ("debt", "before_commit")]
+
+    def recorded(self, site, since_ns):
+        """How often each operation is among the site's events; what happens by itself is not counted."""
+        query = "SELECT kind, count(*) FROM event WHERE occurred_ns > ? AND kind IN (SELECT type FROM task) GROUP BY 1"
+        return dict(self.asked(site, query, since_ns))
 
     def files(self, site):
         """Names of the site's files, without identifiers and without what grows by itself, counted."""
@@ -145,7 +154,7 @@ class KilledLab(RecoveryLab):
         }
         return {what: fault for what, fault in found.items() if fault}
 
-    def seen(self, site, roles, base_epoch, fenced):
+    def seen(self, site, roles, base, fenced):
         """All that one sees of a site, in words that are the same whichever site it is."""
         folder, row = self.folder_of(site), self.row(site)
         vpgs = [
@@ -164,12 +173,13 @@ class KilledLab(RecoveryLab):
             "vpgs": vpgs,
             "row": {
                 "phase": row["phase"],
-                "epoch": row["epoch"] - base_epoch if owner else None,
+                "epoch": row["epoch"] - base["epoch"] if owner else None,
                 "sites": [names[row[f"{which}_site_id"]] for which in ("protected", "recovery", "owner")],
                 "recovery": [recovery.get(word) for word in ("kind", "stage", "exact")],
                 "way_home": [home.get(word) for word in ("asked", "began", "exact")],
             },
             "owed": self.owed(site),
+            "events": self.recorded(site, base["time_ns"]),
             "vms": sorted((vm["name"], vm["power"], vm["recovered"]) for vm in self.vms(site) if not vm["problem"]),
             "processes": dict(sorted(processes.items())),
             "vm processes": sum(1 for process in site_processes(folder) if process.role == "vm"),
@@ -185,10 +195,10 @@ class KilledLab(RecoveryLab):
         state = self.call(site, "protection_status", vpg_id)["state"]
         return "fenced off" if fenced else state
 
-    def both(self, roles, base_epoch):
+    def both(self, roles, base):
         """What one sees of both sites, by role."""
         fenced = any(self.row(site)["recovery"] for site in SITES)
-        return {roles[site]: self.seen(site, roles, base_epoch, fenced) for site in SITES}
+        return {roles[site]: self.seen(site, roles, base, fenced) for site in SITES}
 
     def await_checkpoint(self, site, vpg_id, after_ns):
         """Wait until what was written before that time is in a checkpoint at the recovery site."""

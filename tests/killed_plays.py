@@ -38,8 +38,8 @@ class Play:
         self.ends = {}
         self.sync = ""
         self.began = time.monotonic()
-        self.base_epoch = lab.row(source)["epoch"]
-        self.vpg_id = lab.row(source)["id"]
+        row = lab.row(self.target)
+        self.vpg_id, self.base = row["id"], {"epoch": row["epoch"], "time_ns": time.time_ns()}
         self.path = f"/v1/vpgs/{self.vpg_id}"
 
     @property
@@ -96,7 +96,7 @@ class Play:
         deadline, before = time.monotonic() + SETTLE_SECONDS, None
         while True:
             try:
-                found = json.loads(json.dumps(self.lab.both(self.roles, self.base_epoch)))
+                found = json.loads(json.dumps(self.lab.both(self.roles, self.base)))
             except FarshoreError:
                 found = None  # a watcher is being started again
             if found is not None and found == (before if reference is None else reference):

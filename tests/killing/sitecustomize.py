@@ -26,7 +26,7 @@ from pathlib import Path
 
 FOLDER = os.environ.get("FARSHORE_KILLS")
 ENGINE, SITE_PROCESS = "farshore.operations.engine", "farshore.cli.site_process"
-CARRIERS = {"tap": "tap", "sender_process": "sender", "journal_carrier": "journal"}
+CARRIERS = {"tap": "tap", "sender_process": "sender", "journal_carrier": "journal", "view": "view", "sync": "sync"}
 INSIDE_SECONDS_MAX = 0.2
 
 
@@ -119,7 +119,7 @@ def chosen(plan, run, name, place):
         return alone["victim"] if here else None
     if not plan.get("victims"):
         return None
-    drawn = random.Random(f"{plan['seed']} {run.workflow} {run.number} {name}")
+    drawn = random.Random(f"{plan['seed']} {plan['play']} {run.workflow} {run.number} {name}")
     places = {"begin": ["before"], "end": ["after"]}.get(name, ["before", "inside", "after"])
     if drawn.choice(places) != place:
         return None

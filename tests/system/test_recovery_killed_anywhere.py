@@ -22,6 +22,7 @@ from tests.storage_lab import until
 
 MANAGERS = ["manager here", "manager here", "manager here", "manager there"]
 OTHERS = ["watcher here", "watcher there", "journal here", "journal there", "tap there", "tap here", "sender there"]
+OTHERS += ["view here", "sync here"]
 ALL = [*MANAGERS, "manager here", *OTHERS]
 POINTS = [(place, "manager here") for place in ("before", "inside", "after")]
 POINTS += [("inside", victim) for victim in ("manager there", *OTHERS)]
