@@ -73,7 +73,7 @@ def _move_and_roll_back(stage: Stage) -> None:
         return recovery_checks.check_revived(guest_events(stage.logs)).good
 
     with suppress(Fault):  # then the check says how far they came
-        wait(revived, GUEST_SECONDS, "The guests do not go on")
+        wait(revived, 2 * GUEST_SECONDS, "The guests do not go on")
     stage.measured.add("its rollback, until the guests at north write on", f"{time.monotonic() - begun:.1f} s")
     stage.check(recovery_checks.check_revived(guest_events(stage.logs)))
     wait_for_protection_from(stage, "north")
