@@ -127,6 +127,7 @@ def test_a_protection_whose_vm_somebody_keeps_says_so_and_ends_later(
         async with ending.borrowed("vm"):
             with pytest.raises(Unavailable, match="has not ended within"):
                 await ending.stop(keep_bitmaps=True)
+        assert ending.is_ending  # the same order again begins it anew
         await ending.stop(keep_bitmaps=True)
         assert ending.handles == {}
 

@@ -118,7 +118,7 @@ class Appliance:
         order = ProtectSpec.model_validate(spec)
         async with self._changing:
             present = self.protections.get(order.vpg_id)
-            if present is not None and present.spec == order:
+            if present is not None and present.spec == order and not present.is_ending:
                 return present.status()
             for volume in order.volumes:
                 self._check_volume(volume.vm_id, volume.disk_id, volume.size_bytes)

@@ -61,6 +61,7 @@ class VpgProtection:
         self.memory = state
         self.state = "starting"
         self.reason = ""
+        self.is_ending = False
         self.progress: SyncProgress | None = None
         self.handles: dict[str, VmHandle] = {}
         self.checkpointing: Checkpointing | None = None
@@ -86,6 +87,7 @@ class VpgProtection:
 
         Raises Unavailable when it has not ended in time: nothing is protected any more, and it can be called again.
         """
+        self.is_ending = True
         try:
             async with asyncio.timeout(END_SECONDS_MAX):
                 await end_tasks(self._tasks)
