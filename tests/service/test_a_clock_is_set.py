@@ -18,7 +18,7 @@ HOUR, DAYS = 3600, 2 * 86400
 FAILING_OVER = 5
 WAIT_SECONDS = 600
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
 
 def summer_time_soon():
