@@ -60,6 +60,8 @@ class PromotionRecord:
     state: str = "running"
     reason: str = ""
     adopted: list[dict[str, Any]] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    """Held VMs whose disks have become those of these: neither definition nor hold of them stays."""
 
     @classmethod
     def load(cls, path: Path) -> PromotionRecord:

@@ -123,30 +123,36 @@ class Promotions:
             if record.state == "done":
                 definitions = [vm.settled_definition() for vm in record.vms.values()]
                 for definition in definitions:
-                    await self._adopt(definition)
+                    self._doors.hypervisors.inventory.adopt(definition)
+                await self._remove_replaced(record, definitions)
                 record.adopted = [definition.model_dump(mode="json") for definition in definitions]
                 record.state = "adopted"
                 record.save()
             await self._recovered.forget(operation)
             return record.adopted
 
-    async def _adopt(self, definition: VmDefinition) -> None:
-        """Write the definition; one that is held and whose disks have become this VM's is of no more use.
+    async def _remove_replaced(self, record: PromotionRecord, definitions: list[VmDefinition]) -> None:
+        """A VM that is held and whose disks have become an adopted one's is of no more use.
 
-        The driver may remember that one from before a crash, and would list it for ever.
+        Which ones is durable before the first goes: a hold without its VM could not be told from any other. The driver
+        may remember such a VM from before a crash, and would list it for ever.
         """
-        inventory = self._doors.hypervisors.inventory
-        inventory.adopt(definition)
-        disks = {Path(disk.path).resolve() for disk in definition.disks}
+        inventory, adopted = self._doors.hypervisors.inventory, {definition.id for definition in definitions}
+        disks = [{Path(disk.path).resolve() for disk in definition.disks} for definition in definitions]
         for entry in inventory.entries():
             other = entry.definition
-            if other is None or other.id == definition.id or inventory.held(other.id) is None:
+            if other is None or other.id in adopted or inventory.held(other.id) is None:
                 continue
-            if {Path(disk.path).resolve() for disk in other.disks} <= disks:
-                if self._doors.is_off(other.id):
-                    await self._doors.hypervisors.stop_vm(other.id, force=True)
-                inventory.remove(other.id)
-                inventory.release(other.id)
+            own = {Path(disk.path).resolve() for disk in other.disks}
+            if other.id not in record.replaced and any(own <= theirs for theirs in disks):
+                record.replaced.append(other.id)
+        record.save()
+        for vm_id in record.replaced:
+            if self._doors.is_off(vm_id):
+                with contextlib.suppress(NotFound):  # neither in the inventory nor remembered any more
+                    await self._doors.hypervisors.stop_vm(vm_id, force=True)
+            inventory.remove(vm_id)
+            inventory.release(vm_id)
 
     def _new_record(
         self, vpg_id: str, operation: str, checkpoint_id: str, volumes: dict[str, dict[str, int]]
