@@ -98,15 +98,15 @@ def point(run, name, place):
     folder = Path(FOLDER)
     plan = json.loads((folder / "plan.json").read_text())
     key = f"{run.task}.{run.number}.{name}.{place}"
-    try:
-        os.close(os.open(folder / "reached" / key, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
+    reached = folder / "reached" / key
+    if reached.exists():
         return
     victim = chosen(plan, run, name, place)
     line = {"play": plan["play"], "workflow": run.workflow, "task": run.task, "number": run.number, "step": name}
     line |= {"place": place, "victim": victim, "time": round(time.time(), 2)}
     with (folder / "trace").open("a") as trace:
         trace.write(json.dumps(line) + "\n")
+    reached.touch()
     if victim:
         kill(plan["sites"], *victim.split(), at_once=place != "inside")
 
