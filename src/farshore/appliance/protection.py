@@ -36,7 +36,7 @@ DETACH_SECONDS_MAX = 15.0
 """By then a VM's taps are off, or it is tried once more with a killed tap and then left: its bitmaps still count."""
 CLOSE_SECONDS_MAX = 5.0
 END_SECONDS_MAX = 50.0
-"""Less than an appliance's caller waits for: it hears what holds the end up, and asks again."""
+"""After that the appliance is free for other calls again, and whoever asks for the end again goes on with it."""
 
 
 class Interrupted(Unavailable):
