@@ -178,4 +178,3 @@ def test_a_full_store_refuses_and_resumes_by_itself_and_loses_no_checkpoint():
                     os.kill(pid, signal.SIGTERM)
             until(lambda: not lab.processes("south"), 30, "south has ended")
             subprocess.run(["umount", str(store)], check=True)
-
