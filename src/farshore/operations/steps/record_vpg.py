@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
+from farshore.errors import Unavailable
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step
 from farshore.site.release import release_half, tell_released
 from farshore.site.vpgs import Phase, VpgRow
 
 TELL_SECONDS = 15.0
+RETRY_SECONDS = 0.5
 
 
 @step
@@ -25,12 +29,22 @@ async def record_vpg(vpg: dict[str, Any], phase: Phase, version: int) -> dict[st
 
 @step
 async def tell_peer(vpg: dict[str, Any], phase: Phase) -> None:
-    """Does: give the row to the other site. Twice: a row of the same rank changes nothing.
+    """Does: give the row to the other site; again when its manager is just being started again.
 
-    Fails: Unavailable, Conflict.
+    Twice: a row of the same rank changes nothing. Fails: Unavailable, Conflict.
     """
     row = VpgRow(Vpg.model_validate(vpg), phase)
-    await site().client.call(site().other_site(row.vpg), "put_vpg", {"row": row.to_json()}, TELL_SECONDS)
+    deadline = time.monotonic() + TELL_SECONDS
+    while True:
+        left = max(1.0, deadline - time.monotonic())
+        try:
+            await site().client.call(site().other_site(row.vpg), "put_vpg", {"row": row.to_json()}, left)
+        except Unavailable:
+            if deadline - time.monotonic() < RETRY_SECONDS:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 @step
