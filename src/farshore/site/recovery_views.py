@@ -25,10 +25,11 @@ def test_view(test: FailoverTest) -> TestView:
     )
 
 
-def recovery_view(recovery: Recovery | None, deadline: Deadline | None) -> RecoveryView | None:
+def recovery_view(recovery: Recovery | None, deadline: Deadline | None, heard: Heard) -> RecoveryView | None:
     """A failover or move as people see it."""
     if recovery is None:
         return None
+    powers = {vm["vm_id"]: str(vm["power"]) for vm in heard.recovered or ()}
     left = deadline.shown_seconds() if deadline is not None and recovery.stage == "before_commit" else None
     return RecoveryView(
         kind=recovery.kind,
@@ -39,7 +40,15 @@ def recovery_view(recovery: Recovery | None, deadline: Deadline | None) -> Recov
         seconds_left=left,
         reverse_protection=recovery.reverse_protection,
         keep_source_vms=recovery.keep_source_vms,
-        vms=tuple(RecoveredVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, serial_log=vm.serial_log) for vm in recovery.vms),
+        vms=tuple(
+            RecoveredVmView(
+                vm_id=vm.vm_id,
+                vm_name=vm.vm_name,
+                power=powers.get(vm.vm_id, "unknown"),
+                serial_log=vm.serial_log,
+            )
+            for vm in recovery.vms
+        ),
     )
 
 

@@ -23,6 +23,8 @@ class Heard:
     promotion: dict[str, Any] | None = None
     both_run: str = ""
     """That old VMs run beside the recovered ones, in words."""
+    recovered: list[dict[str, Any]] | None = None
+    """The VMs of the failover or move under way, as they are at this site."""
 
 
 def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:

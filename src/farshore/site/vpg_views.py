@@ -93,17 +93,19 @@ class VpgViews:
             ask(vpg.recovery_site_id, "list_checkpoints", limit=1, newest_first=False),
         )
         connected = protection is not None or self._site.peers.connected(self._site.other_site(vpg))
-        promotion = None
-        if vpg.recovery is not None and vpg.recovery.stage == "committing":
-            promotion = await self._promotion(vpg.recovery.operation)
+        promotion, recovered = None, None
+        if vpg.recovery is not None:
+            if vpg.recovery.stage == "committing":
+                promotion = await self._of_recovery("promotion_status", vpg.recovery.operation)
+            recovered = await self._of_recovery("recovered_status", vpg.recovery.operation)
         both = await asyncio.to_thread(self._site.alerts.fact, f"both {vpg.id}") if vpg.way_home else ""
         first, last = oldest[0] if oldest else None, newest[0] if newest else None
-        return await self._show(row, Heard(protection, journal, last, first, connected, promotion, both))
+        return await self._show(row, Heard(protection, journal, last, first, connected, promotion, both, recovered))
 
-    async def _promotion(self, operation: str) -> Any:
+    async def _of_recovery(self, call: str, operation: str) -> Any:
         ask = self._site.appliances.ask
         try:
-            return await ask(self._site.id, "promotion_status", seconds=ASK_SECONDS, operation=operation)
+            return await ask(self._site.id, call, seconds=ASK_SECONDS, operation=operation)
         except FarshoreError:
             return None
 
@@ -131,7 +133,7 @@ class VpgViews:
             earliest_checkpoint=checkpoint_view(heard.oldest) if heard.oldest else None,
             latest_checkpoint=checkpoint_view(heard.newest) if heard.newest else None,
             tests=tuple(test_view(test) for test in tests if test.state in OPEN_STATES),
-            recovery=recovery_view(vpg.recovery, await asyncio.to_thread(site.deadlines.get, vpg.id)),
+            recovery=recovery_view(vpg.recovery, await asyncio.to_thread(site.deadlines.get, vpg.id), heard),
             way_home=way_home_view(vpg),
             sync=sync_view(heard),
             last_test_ns=max((test.ended_ns for test in tests if test.ended_ns), default=None),

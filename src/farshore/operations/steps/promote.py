@@ -69,7 +69,8 @@ async def await_promotion(operation: str, task_id: str) -> dict[str, Any]:
             deadline, before = time.monotonic() + SILENT_SECONDS, done
         if time.monotonic() > deadline:
             raise Unavailable(f"The promotion got no further in {SILENT_SECONDS:g} s.", "Look at the watcher's log.")
-        note = f"Writing the recovered VMs' disks: {done} of {total} bytes. The VMs run meanwhile."
+        how_far = f": {done} of {total} bytes" if total else ""
+        note = f"Writing the recovered VMs' disks{how_far}. The VMs run meanwhile."
         await in_thread(site().tasks.progress, task_id, 20 + (60 * done // total if total else 0), note)
         await asyncio.sleep(POLL_SECONDS)
 
