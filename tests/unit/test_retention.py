@@ -210,3 +210,19 @@ def test_a_raised_epoch_waits_for_the_append_in_hand(tmp_path: Path) -> None:
         thread.join(10)
         assert journal.last_ordinal == kept
     assert Journal.open(tmp_path).epoch.epoch == 2
+
+
+def test_a_vouch_that_comes_after_promotion_lists_nothing_that_is_gone() -> None:
+    """A marker that the replica has passed is void, whenever its vouch comes; those after it are not touched."""
+    stream, ledger, ordinal = synced()
+    stream.marker("early", [0])
+    _, early = ledger_of(stream, ledger, ordinal)
+    stream.marker("late", [0])
+    _, late = ledger_of(stream, ledger, early)
+    ledger.pass_floor(late)
+    for name in ("early", "late"):
+        stream.say(type="vouch", id=name)
+    ledger_of(stream, ledger, late)
+    listed = ledger.catalogue.page(None, None, None, False)
+    assert [each.ordinal for each in listed] == [late]
+    assert ledger.void_of("early", None) == "its vouch came after history had passed it"

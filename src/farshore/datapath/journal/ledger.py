@@ -186,6 +186,12 @@ class Ledger:
             return f"waits for the end of a sync of {which} ({self.break_reason or 'nothing was received yet'})"
         return "" if self.volumes else "waits for the list of volumes"
 
+    def pass_floor(self, ordinal: int) -> None:
+        """The replica goes on to that ordinal: what lies below is offered no more, and a late vouch changes nothing."""
+        self.catalogue.drop_before(ordinal)
+        for marker_id in [name for name, each in self.candidates.items() if each.ordinal < ordinal]:
+            self._void(marker_id, "its vouch came after history had passed it")
+
     # -- the floor's copy
     def snapshot(self, ordinal: int) -> dict[str, Any]:
         """What a ledger that begins at this ordinal must know (this one was fed up to there)."""

@@ -97,7 +97,7 @@ class Opener:
             )
             self._damage(missing)
             opened.last_ordinal = missing.last
-        opened.ledger.catalogue.drop_before(opened.floor.openable_from)
+        opened.ledger.pass_floor(opened.floor.openable_from)
         return opened
 
     # -- files

@@ -75,7 +75,7 @@ class Promoter:
             if any(ordinal < target for ordinal in journal.pins.all().values()):
                 self._set_floor(before)
                 return False
-            journal.ledger.catalogue.drop_before(target)
+            journal.ledger.pass_floor(target)
         return True
 
     def _set_floor(self, floor: Floor) -> None:
