@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -74,11 +75,13 @@ def test_a_lab_is_put_elsewhere_when_a_real_listener_has_its_port():
 
 def test_two_labs_that_start_at_the_same_time_do_not_take_one_pair():
     """A pair that another process has chosen is refused until that process ends, though nothing listens there yet."""
-    pair = LabAddresses(SiteAddress("127.0.0.251"), SiteAddress("127.0.0.252"))
+    port = 20000 + os.getpid() % 40000  # a claim lasts as long as its process: another run of this test has one too
+    pair = LabAddresses(SiteAddress("127.0.0.251", port), SiteAddress("127.0.0.252", port))
     program = (
         "import sys\n"
         "from farshore.lab.addresses import LabAddresses, SiteAddress, claim_pair\n"
-        "print(claim_pair(LabAddresses(SiteAddress('127.0.0.251'), SiteAddress('127.0.0.252'))), flush=True)\n"
+        f"pair = LabAddresses(SiteAddress('127.0.0.251', {port}), SiteAddress('127.0.0.252', {port}))\n"
+        "print(claim_pair(pair), flush=True)\n"
         "sys.stdin.read()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
