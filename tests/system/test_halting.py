@@ -31,6 +31,8 @@ async def _halt_and_check(lab: GuestLab, vm: VmDefinition, force: bool) -> None:
     sinks = [Sink(lab.run_dir, disk.id, SIZE_BYTES) for disk in vm.disks]
     try:
         await handle.attach([sink.tap for sink in sinks])
+        for sink in sinks:
+            await _wait_for_a_write(sink)
         await _wait_halted(handle, force)
         await handle.vouch()
         before = [Path(disk.path).read_bytes() for disk in vm.disks]
@@ -52,6 +54,14 @@ async def _halt_and_check(lab: GuestLab, vm: VmDefinition, force: bool) -> None:
     finally:
         for sink in sinks:
             sink.kill()
+
+
+async def _wait_for_a_write(sink: Sink) -> None:
+    """The guest writes all the time, but on a busy machine not at once."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not any(await asyncio.to_thread(sink.read, 0, SIZE_BYTES)):
+        assert time.monotonic() < deadline, f"the guest wrote nothing to {sink.disk_id}"
+        await asyncio.sleep(0.1)
 
 
 async def _wait_halted(handle: BlockLayerVm, force: bool) -> None:
