@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable
+from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable, Unsupported
 from farshore.manager.recovery_services import RecoveryServices
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.actions import Situation
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskType
+from farshore.model.views import VpgOrder
 from farshore.operations.situations import stand
 from farshore.operations.steps import halt_vms
 from farshore.site.peer_calls import PeerCalls
@@ -244,7 +245,7 @@ def test_both_running_is_told_and_a_person_decides(tmp_path: Path) -> None:
         assert "both ran since 2001-09-09T01:46:40" in alert.fact
         assert faked.site.tasks.unfinished() == []  # not begun over running VMs
         services = RecoveryServices(faked.site, faked.orders)
-        task = await faked.ended(await services.protect_back(VPG, "tester"))
+        task = await faked.ended(await protect_back(faked, services))
         assert task.state == FAILED
         assert "name-vm1" in task.reason
         north = faked.north.appliance
@@ -260,13 +261,26 @@ def test_both_running_is_told_and_a_person_decides(tmp_path: Path) -> None:
     with_site(tmp_path, test)
 
 
+async def protect_back(faked: FakedSite, services: RecoveryServices) -> str:
+    """The settings commit that protects the VPG back as it is; gives the task."""
+    vpg = faked.site.vpg(VPG).vpg
+    order = VpgOrder(
+        vpg_id=VPG,
+        name=vpg.name,
+        protected_site_id=vpg.protected_site_id,
+        recovery_site_id=vpg.recovery_site_id,
+        settings=vpg.settings,
+    )
+    return await services.update_vpg(order, "tester")
+
+
 def test_a_vpg_that_needs_configuration(tmp_path: Path) -> None:
     """F6, G12: a settings commit protects it back; all but that and DELETE is refused; not without the other site."""
 
     async def test(faked: FakedSite) -> None:
         services = RecoveryServices(faked.site, faked.orders)
-        with pytest.raises(Conflict, match="is protected"):
-            await services.protect_back(VPG, "tester")
+        with pytest.raises(Unsupported, match="not offered"):
+            await protect_back(faked, services)
         await faked.ended(await faked.failover())
         await faked.ended(await faked.place(TaskType.FailoverCommit, {"reverse_protection": False}))
         assert Situation.NeedsConfiguration in (await stand(faked.site, faked.site.vpg(VPG))).situations
@@ -281,9 +295,9 @@ def test_a_vpg_that_needs_configuration(tmp_path: Path) -> None:
         north.save(north.state() | {"power": {"vm1": "off", "vm2": "off"}})
         faked.site.peers._heard.clear()
         with pytest.raises(Unavailable):
-            await services.protect_back(VPG, "tester")
+            await protect_back(faked, services)
         faked.hear()
-        assert (await faked.ended(await services.protect_back(VPG, "tester"))).state == COMPLETED
+        assert (await faked.ended(await protect_back(faked, services))).state == COMPLETED
 
     with_site(tmp_path, test)
 

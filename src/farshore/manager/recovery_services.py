@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from farshore.errors import BadInput, Conflict, Unsupported
+from farshore.errors import BadInput, Unsupported
 from farshore.manager.reports import Reports
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskType
@@ -92,13 +92,6 @@ class RecoveryServices:
     async def move_rollback(self, vpg_id: str, who: str) -> str:
         """All as before the move [M8]."""
         return await self._at_recovery_site(TaskType.MoveRollback, vpg_id, {}, who)
-
-    async def protect_back(self, vpg_id: str, who: str) -> str:
-        """Protect a VPG that was failed over or moved back to where it came from."""
-        vpg = (await asyncio.to_thread(self._site.vpg, vpg_id)).vpg
-        if vpg.way_home is None or vpg.way_home.began:
-            raise Conflict(f"The VPG {vpg.name} is protected already.", "There is nothing to protect back.")
-        return await self._orders.place(TaskType.UpdateProtectionGroup, vpg_id, vpg.protected_site_id, {}, who)
 
     async def update_vpg(self, order: VpgOrder, who: str) -> str:
         """A VPG that needs configuration is protected back with these settings [F6]; other changes are not offered."""
