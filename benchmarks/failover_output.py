@@ -6,18 +6,14 @@ a thousand checkpoints in the journal.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.first_output import first_byte, plain
+from benchmarks.first_output import first_byte, judge, one_guest, plain
 from tests.storage_lab import farshore
 
 ROUNDS = 5
@@ -29,33 +25,13 @@ AT_ONCE = 4
 
 def run() -> bool:
     """Paired rounds on one lab for each number of checkpoints; whether the bar was met by all."""
-    folder = Path(tempfile.mkdtemp(prefix="fsb", dir="/tmp"))
-    lab = folder / "lab"
-    try:
-        words = ("--guest", "real", "--vms", 1, "--disks", 2, "--size", "128M", "--vpg", "bench", "--json")
-        made = farshore("lab", "up", "--dir", lab, *words, timeout=300)
-        south = next(Path(site["folder"]) for site in made["sites"] if site["name"] == "south")
-        (definition,) = (lab / "north" / "vms").glob("*.json")
-        vm = json.loads(definition.read_text())
-        met = []
+    met = []
+    with one_guest() as (south, vm, folder):
         for wanted in CHECKPOINTS:
             there = _have_checkpoints(south, wanted)
             pairs = [(recovered(south), plain(vm, folder)) for _ in range(ROUNDS)]
-            met.append(_judge(pairs, there))
-    finally:
-        farshore("lab", "down", "--dir", lab, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+            met.append(judge(f"failover to first output, {there} checkpoints", pairs, MORE_SECONDS_MAX))
     return all(met)
-
-
-def _judge(pairs: list[tuple[float, float]], checkpoints: int) -> bool:
-    ours, peer = (statistics.median(values) for values in zip(*pairs, strict=True))
-    more = statistics.median(a - b for a, b in pairs)
-    verdict = "ok" if more <= MORE_SECONDS_MAX else "MISSED"
-    name = f"failover to first output, {checkpoints} checkpoints"
-    figures = f"{ours:12.2f} {peer:12.2f} s          more {more:.2f} s, at most {MORE_SECONDS_MAX:g}: {verdict}"
-    print(f"{name:44} {figures}", flush=True)
-    return more <= MORE_SECONDS_MAX
 
 
 def _have_checkpoints(south: Path, wanted: int) -> int:
