@@ -122,7 +122,7 @@ def fakes(folder: Path, behave: dict[str, Any], at: str) -> tuple[FakeAppliance,
 
 def bind_fakes(site: Site, own: FakeAppliance, peer: FakePeer) -> None:
     """Let the site talk to the fakes."""
-    site.client = peer  # type: ignore[assignment]
+    site.client = peer  # type: ignore[assignment]  # a fake peer
     site.appliances = Appliances(site.id, own, site.client)
 
 

@@ -21,7 +21,9 @@ GRACEFUL_SECONDS = 2
 class PeerProtocol(HttpToolsProtocol):
     """Puts the verified certificate of the other end into the request's state (ASGI has no word for it yet)."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # the library says Transport too, where asyncio says BaseTransport
+        self, transport: asyncio.Transport
+    ) -> None:
         """A TLS connection is up."""
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")

@@ -47,7 +47,7 @@ class Deadlines:
     def all(self) -> list[Deadline]:
         """All that count."""
         with self._database.transaction() as connection:
-            return [Deadline(**dict(row._mapping)) for row in connection.execute(sa.select(table))]  # noqa: SLF001
+            return [Deadline(**dict(row._mapping)) for row in connection.execute(sa.select(table))]  # noqa: SLF001 - SQLAlchemy's
 
     def get(self, vpg_id: str) -> Deadline | None:
         """The VPG's, or None."""

@@ -43,7 +43,7 @@ def reply_list(request: Request, kind: type[Wire], values: Sequence[Wire]) -> Re
     if wants_xml(request.headers):
         return _answer(request, xml_of_list(values, kind), xml_type(request.headers))
     if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(list[kind])  # type: ignore[valid-type]
+        _adapters[kind] = TypeAdapter(list[kind])  # type: ignore[valid-type]  # known at run time
     return _answer(request, _adapters[kind].dump_json(list(values), by_alias=True), JSON)
 
 
