@@ -24,6 +24,7 @@ from farshore.datapath.tap.heartbeat import KIND_TAP, KIND_WATCHER, SLOT_COUNT, 
 from farshore.errors import FarshoreError
 from farshore.hypervisor.registry import Hypervisors
 from farshore.identity.contexts import server_context
+from farshore.model.files import remove_unfinished
 from farshore.model.rundir import make_run_directory
 from farshore.model.site import SiteConfig
 
@@ -76,6 +77,7 @@ async def run(folder: Path) -> int:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    remove_unfinished(folder, besides=("journal", "disks"))
     await appliance.resume()
     tasks: list[asyncio.Task[object]] = [
         loop.create_task(port.serve()),

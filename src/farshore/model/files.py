@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
+
+UNFINISHED = re.compile(r"\..+\.(\d+)\.new")
+"""What `write_durably` calls a file that is not whole yet, with its process."""
 
 
 def sync_directory(folder: Path) -> None:
@@ -33,6 +38,24 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def remove_unfinished(folder: Path, besides: Collection[str] = ()) -> None:
+    """Remove what `write_durably` was writing below `folder` when its process was killed.
+
+    What a living process writes stays. Folders named in `besides` are not entered.
+    """
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if name not in besides]
+        for name in names:
+            unfinished = UNFINISHED.fullmatch(name)
+            if unfinished and not _is_another_alive(int(unfinished[1])):
+                Path(place, name).unlink(missing_ok=True)
+
+
+def _is_another_alive(pid: int) -> bool:
+    """Whether a process of that number runs that is not this one: this one has written nothing yet."""
+    return pid != os.getpid() and Path(f"/proc/{pid}").exists()
 
 
 def remove_durably(path: Path) -> None:

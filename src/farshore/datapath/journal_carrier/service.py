@@ -24,6 +24,7 @@ from farshore.datapath.stream.link import LinkBroken, ReceiverLink
 from farshore.datapath.stream.messages import Refusal, pack_line, parse_line
 from farshore.datapath.stream.receiver import BufferPool, Receiver
 from farshore.errors import BadInput, Conflict, FarshoreError, NotPermitted
+from farshore.model.files import remove_unfinished
 
 _LOG = logging.getLogger(__name__)
 ROOM_TO_RESUME_BYTES = 1 << 20
@@ -68,6 +69,7 @@ class Service:
         if spec.seed is not None:
             begin_seeded(folder, spec.seed, list(spec.volumes))
         self.journal = Journal.open(folder, writable=True, reserve_bytes=spec.reserve_bytes)
+        remove_unfinished(folder, besides=("segments", "checkpoints"))
         if spec.epoch > self.journal.epoch.epoch or not self.journal.epoch.journal_id:
             self.journal.raise_epoch(max(spec.epoch, self.journal.epoch.epoch, self.journal.ledger.epoch))
         self.old_disks = OldDisks(self.journal)
