@@ -18,7 +18,8 @@ files.write_durably(Path(sys.argv[1]), b"new")
 """
 
 
-def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
+    """What a killed process was writing goes; what a living one writes stays, and so do folders that are not asked."""
     kept, besides = tmp_path / "below" / "record.json", tmp_path / "elsewhere" / "record.json"
     for path in (kept, besides):
         path.parent.mkdir()
