@@ -208,10 +208,15 @@ class Appliance:
                 return
             if order.seed is not None and not stands:
                 self.holding.demand_own_disks(order.seed.bases.values())
+            self._note_keep(order)
             if present is not None:
+                if await present.take(order):
+                    return
                 await present.stop()
-            write_durably(self.folder / "keep" / f"{order.vpg_id}.json", order.model_dump_json().encode())
             self._keep(order)
+
+    def _note_keep(self, order: KeepSpec) -> None:
+        write_durably(self.folder / "keep" / f"{order.vpg_id}.json", order.model_dump_json().encode())
 
     def _keep(self, order: KeepSpec) -> None:
         journal = VpgJournal(order, self.around)
@@ -239,7 +244,7 @@ class Appliance:
                 bases = {number: path for number, path in seed.bases.items() if number not in gone}
                 seed = seed.model_copy(update={"bases": bases}) if bases else None
                 journal.spec = journal.spec.model_copy(update={"seed": seed})
-                write_durably(self.folder / "keep" / f"{vpg_id}.json", journal.spec.model_dump_json().encode())
+                self._note_keep(journal.spec)
 
     def journal(self, vpg_id: str) -> VpgJournal:
         """The journal of a VPG. Raises NotFound."""

@@ -52,6 +52,24 @@ class VpgJournal:
         async with self._changing:
             await self._end()
 
+    async def take(self, spec: KeepSpec) -> bool:
+        """Have the carrier that runs take a higher epoch or another history; False when it must be started again.
+
+        A journal that has ended is begun anew only at a start.
+        """
+        rest = spec.model_copy(update={"epoch": self.spec.epoch, "history_seconds": self.spec.history_seconds})
+        if rest != self.spec or spec.epoch < self.spec.epoch or self.carrier is None or not self.carrier.is_alive:
+            return False
+        try:
+            if (await self.carrier.call("status", ANSWER_SECONDS)).get("retired", True):
+                return False
+            await self.carrier.call("raise_epoch", ANSWER_SECONDS, epoch=spec.epoch)
+            await self.carrier.call("configure", ANSWER_SECONDS, history_seconds=spec.history_seconds)
+        except FarshoreError:
+            return False
+        self.spec = spec
+        return True
+
     async def forget(self) -> None:
         """End the carrier and remove the journal, its replica and all checkpoints."""
         await self.stop()

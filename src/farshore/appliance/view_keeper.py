@@ -28,6 +28,7 @@ WATCH_SECONDS = 0.5
 START_SECONDS_MAX = 20.0
 ANSWER_SECONDS = 1.5
 GREETING_BYTES = 18
+AT_ONCE = max(2, os.cpu_count() or 1)
 
 
 @dataclass(slots=True)
@@ -81,8 +82,7 @@ class ViewKeeper:
                 ]
                 self._views[operation] = views
                 self._save(operation)
-            for view in self._views[operation]:
-                await self._ensure(view)
+            await self._ensure_all(self._views[operation])
             return {v.volume: {"socket": str(v.socket), "export": str(v.volume)} for v in self._views[operation]}
 
     async def close(self, operation: str) -> None:
@@ -114,10 +114,20 @@ class ViewKeeper:
 
     async def _mend(self) -> None:
         async with self._lock:
-            for views in self._views.values():
-                for view in views:
-                    with contextlib.suppress(Unavailable):
-                        await self._ensure(view)
+            with contextlib.suppress(Unavailable):
+                await self._ensure_all([view for views in self._views.values() for view in views])
+
+    async def _ensure_all(self, views: list[View]) -> None:
+        """Some side by side: most of a start is Python's own. Raises Unavailable once all were tried."""
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def ensure(view: View) -> None:
+            async with free:
+                await self._ensure(view)
+
+        for outcome in await asyncio.gather(*map(ensure, views), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _ensure(self, view: View) -> None:
         if view.is_alive():

@@ -218,13 +218,17 @@ class Service:
         return True
 
     def _retain(self) -> None:
-        pause = max(1.0, min(RETENTION_SECONDS_MAX, self.spec.history_seconds / 20))
-        while not self.stopping.wait(1.0 if not len(self.journal.ledger.catalogue) else pause):
+        while not self.stopping.wait(self._retention_pause()):
             try:
                 while self._hold_disks() and self._promote_once() and not self.promoter.pauses():
                     pass
             except (FarshoreError, OSError) as error:
                 _LOG.warning("promotion stopped, and is tried again: %s", error)
+
+    def _retention_pause(self) -> float:
+        if not len(self.journal.ledger.catalogue):
+            return 1.0
+        return max(1.0, min(RETENTION_SECONDS_MAX, self.spec.history_seconds / 20))
 
     def _promote_once(self) -> bool:
         promoter, ledger = self.promoter, self.journal.ledger
