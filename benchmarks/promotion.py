@@ -21,9 +21,9 @@ from farshore.hypervisor.registry import Hypervisors
 from farshore.model.vm import DiskDefinition, VmDefinition
 from farshore.nbd.client import NbdClient
 
-ROUNDS = 5
-SIZE_BYTES = 1 << 30
-PIECE_BYTES = 32 << 20
+ROUNDS = 7
+SIZE_BYTES = 2 << 30
+PIECE_BYTES = 64 << 20
 PIECES = 8
 PAUSE_SECONDS_MAX = 0.1
 
