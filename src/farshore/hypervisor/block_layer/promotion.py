@@ -87,11 +87,17 @@ class Promoter:
 
     async def _catch_up(self, disk_id: str, progress: OnProgress) -> None:
         """Wait until the job has written everything that was there, and follows the guest."""
-        while job := await self._job(disk_id):
-            progress(int(job["offset"]), int(job["len"]))
-            if job["ready"]:
-                return
-            await asyncio.sleep(LOOK_SECONDS)
+        name = names.commit_job(disk_id)
+
+        def follows(event: Event) -> bool:
+            return bool(event["event"] == "BLOCK_JOB_READY" and event["data"].get("device") == name)
+
+        with self._monitor.expect(follows) as following:
+            while job := await self._job(disk_id):
+                progress(int(job["offset"]), int(job["len"]))
+                if job["ready"]:
+                    return
+                await asyncio.wait([following], timeout=LOOK_SECONDS)
         graph = await read_graph(self._monitor)
         if await self._seats.root(graph, disk_id) != names.base_node(disk_id):
             raise Unavailable(
