@@ -7,12 +7,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 from typing import Any
 
 from farshore.appliance.carrier import Carrier, end_tasks
 from farshore.appliance.road import Surroundings
+from farshore.datapath.journal.lock import writer_of
 from farshore.errors import FarshoreError, Unavailable
 from farshore.model.appliance_specs import KeepSpec
 from farshore.model.files import sync_directory, write_durably
@@ -20,6 +22,8 @@ from farshore.model.files import sync_directory, write_durably
 WATCH_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS_MAX = 5.0
+FORERUNNER_SECONDS = 3.0
+MODULE = "farshore.datapath.journal_carrier"
 _WORDS = {"stream": b"c", "hashes": b"h"}
 """What a connection is for, as the carrier is told."""
 
@@ -112,8 +116,26 @@ class VpgJournal:
             except Unavailable:
                 await self.carrier.end_by_force()
 
+    async def _end_forerunner(self) -> None:
+        """The carrier of a watcher that was killed goes by itself; one that was stopped or hangs is killed."""
+        deadline = asyncio.get_running_loop().time() + FORERUNNER_SECONDS
+        while (pid := writer_of(self.folder)) is not None and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.1)
+        if pid is not None and self._is_carrier(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _is_carrier(self, pid: int) -> bool:
+        """Whether that process is a carrier of this very journal: a number may be another's by now."""
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return MODULE.encode() in words and os.fsencode(self.folder) in words
+
     async def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        await self._end_forerunner()
         spec_path = self.folder / "spec.json"
         identity = self.around.site_folder / "identity"
         spec = self.spec.model_copy(update={"identity_dir": os.fspath(identity)})
@@ -122,7 +144,7 @@ class VpgJournal:
         with theirs:
             self.carrier = await Carrier.start(
                 f"the journal of VPG {self.spec.vpg_id}",
-                "farshore.datapath.journal_carrier",
+                MODULE,
                 [
                     "--dir",
                     os.fspath(self.folder),

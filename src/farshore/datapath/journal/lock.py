@@ -1,4 +1,7 @@
-"""One writer a journal: a lock on the file `lock`, held by the kernel for as long as the process lives."""
+"""One writer a journal: a lock on the file `lock`, held by the kernel for as long as the process lives.
+
+The file holds the writer's process number, for whoever must end a writer that does not go by itself.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ class WriterLock:
         except BlockingIOError as error:
             os.close(self._fd)
             raise JournalInUse(f"Another process writes {journal}.", "One journal carrier a VPG may run.") from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go."""
@@ -39,3 +44,12 @@ def is_being_written(journal: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def writer_of(journal: Path) -> int | None:
+    """The process that has the journal at the moment; None for none, or when it has not said so yet."""
+    try:
+        said = (journal / "lock").read_text().strip()
+    except FileNotFoundError:
+        return None
+    return int(said) if said.isdecimal() and is_being_written(journal) else None
