@@ -45,6 +45,15 @@ def sites(folder: Path) -> tuple[Identity, Identity, Identity]:
     return north, south, stranger
 
 
+def test_what_is_accepted_sends_at_once() -> None:
+    """Without TCP_NODELAY a reply whose second part waits for an acknowledgement comes 40 ms late, at every call."""
+    with bind("127.0.0.1", 0, "api") as listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_the_peer_port_shows_whose_certificate_it_is_and_cuts_strangers_off(tmp_path: Path) -> None:
     """A paired site is named to the application; a stranger's certificate and none at all never reach it."""
     north, south, stranger = sites(tmp_path)

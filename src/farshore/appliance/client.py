@@ -60,6 +60,7 @@ class ApplianceClient(RecoveryClient):
         plain = socket.socket(socket.AF_INET)
         try:
             plain.setblocking(False)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(plain, (self.host, self.port))
             await loop.sock_sendall(plain, CONTROL_PREAMBLE)
         except BaseException:

@@ -37,6 +37,7 @@ class AppliancePort:
         """Bind. Raises OSError."""
         self._listener = socket.create_server((host, port), backlog=128, reuse_port=False)
         self._listener.setblocking(False)
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those that it accepts have it too
 
     async def serve(self) -> None:
         """Accept until cancelled."""
