@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from farshore.appliance.clones import Clones
+from farshore.appliance.datastores import Datastores
 from farshore.appliance.durable_state import ProtectionState
 from farshore.appliance.halting import Halting
 from farshore.appliance.holding import Holding
@@ -58,6 +60,8 @@ class Appliance:
         self.halting = Halting(self.folder / "halted", doors, self.members)
         self.holding = Holding(doors, self.members, self.protections, self.journals)
         self.promotions = Promotions(self.journal, self.views, self.recovered, doors)
+        self.datastores = Datastores(config, around.site_folder)
+        self.clones = Clones(around, self.journal, self.datastores, doors, config.settings.store_reserve_bytes)
         self._changing = asyncio.Lock()
 
     async def resume(self) -> None:
@@ -70,10 +74,12 @@ class Appliance:
             self._protect(ProtectSpec.model_validate_json(path.read_text()))
         await self.views.resume()
         self.promotions.resume()
+        self.clones.resume()
 
     async def stop(self) -> None:
         """End in order: taps off, bitmaps kept; journals closed. Guests and their views go on."""
         await self.promotions.stop()
+        await self.clones.stop()
         await asyncio.gather(*(p.stop(keep_bitmaps=True) for p in self.protections.values()))
         await asyncio.gather(*(j.stop() for j in self.journals.values()))
 
@@ -94,7 +100,7 @@ class Appliance:
         }
         journals = {name: self._journal_call(call) for name, call in _JOURNAL_CALLS.items()}
         recovery = RecoveryCalls(self.journal, self.views, self.recovered, self.promotions)
-        groups = (self.halting, self.holding, self.promotions, recovery)
+        groups = (self.halting, self.holding, self.promotions, recovery, self.datastores, self.clones)
         return own | journals | {name: call for group in groups for name, call in group.calls().items()}
 
     # -- VMs

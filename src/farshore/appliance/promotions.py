@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from farshore.appliance.datastores import own_disks
 from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.promotion import Promotion
 from farshore.appliance.promotion_record import PromotedDisk, PromotedVm, PromotionRecord
@@ -171,15 +172,11 @@ class Promotions:
         return PromotionRecord(self._path(operation), operation, vpg_id, checkpoint_id, vms)
 
     def _go_on(self, record: PromotionRecord) -> None:
-        promotion = Promotion(record, self._journal, self._views, self._doors, self._disks() / record.operation)
+        promotion = Promotion(
+            record, self._journal, self._views, self._doors, own_disks(self.site_folder) / record.operation
+        )
         self._promotions[record.operation] = promotion
         self._tasks[record.operation] = asyncio.get_running_loop().create_task(promotion.run())
-
-    def _disks(self) -> Path:
-        """Where the plain files get their names: on the store of the journals, since no disk is copied."""
-        journals = self.site_folder / "journal"
-        elsewhere = journals.is_dir() and journals.stat().st_dev != self.site_folder.stat().st_dev
-        return (journals if elsewhere else self.site_folder) / "disks"
 
     def _record(self, operation: str) -> PromotionRecord | None:
         promotion = self._promotions.get(operation)

@@ -39,6 +39,8 @@ class SiteSettings(BaseModel):
     overdue_seconds: float = Field(default=300.0, ge=0.0)
     """How long a policy waits, after an alert, whose time ran out while no manager was alive."""
     default_move_commit_policy: CommitPolicy = CommitPolicy.None_
+    datastores: dict[str, str] = Field(default_factory=dict)
+    """Further places for disks besides the site's own store: by name the absolute path of a folder that is there."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
 

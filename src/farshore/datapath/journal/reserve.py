@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from farshore.datapath.journal.faults import NoSpace
-
-RESERVE_BYTES_MAX = 2 << 30
-RESERVE_SHARE = 0.03
+from farshore.model.store_room import room_bytes
 
 
 class StoreReserve:
@@ -20,11 +17,7 @@ class StoreReserve:
 
     def missing_bytes(self, wanted_bytes: int = 0) -> int:
         """How many bytes are missing for `wanted_bytes` more; 0 when there is room."""
-        store = os.statvfs(self._folder)
-        reserve = self.reserve_bytes
-        if reserve is None:
-            reserve = min(RESERVE_BYTES_MAX, int(store.f_blocks * store.f_frsize * RESERVE_SHARE))
-        return max(0, wanted_bytes + reserve - store.f_bavail * store.f_frsize)
+        return max(0, wanted_bytes - room_bytes(self._folder, self.reserve_bytes))
 
     def demand(self, wanted_bytes: int) -> None:
         """Raises NoSpace when the bytes would touch the reserve."""
