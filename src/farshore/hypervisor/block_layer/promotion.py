@@ -48,11 +48,11 @@ class Promoter:
         overlay, plain = names.disk_node(disk_id), names.base_node(disk_id)
         top = graph.under_ours(root, disk_id)
         if plain not in graph and "backing" not in graph.children.get(overlay, {}):
-            await self._demand_on(top, base)
+            await self._demand_on(top, base, graph)
         elif top != plain:
             if root in (names.shim_node(disk_id), names.filter_node(disk_id)):
                 raise Unavailable(f"The disk {disk_id} is tapped.", "Detach it first.")
-            scratch = await self._file_of(overlay)
+            scratch = await self._file_of(overlay, graph)
             if not await self._job(disk_id):
                 await self._open_plain(disk_id, base, graph)
                 await self._swap_backing(disk_id)
@@ -74,7 +74,7 @@ class Promoter:
                 f"{base} has {graph.sizes[node]} bytes, the disk {disk_id} {graph.sizes[names.disk_node(disk_id)]}.",
                 "It is not this disk's file.",
             )
-        await self._demand_on(node, base)
+        await self._demand_on(node, base, graph)
         if names.UNSHIPPED not in graph.bitmaps.get(node, {}):
             await bitmaps.transact(self._monitor, [bitmaps.add(node, names.UNSHIPPED)])
 
@@ -137,20 +137,20 @@ class Promoter:
         graph = await read_graph(self._monitor)
         if names.base_node(disk_id) not in graph or overlay not in graph:
             return
-        scratch = await self._file_of(overlay)
+        scratch = await self._file_of(overlay, graph)
         if read_mark(scratch) is not Pivot.DONE:
             await asyncio.to_thread(write_mark, scratch, Pivot.DONE)
         await self._delete(overlay)
 
-    async def _demand_on(self, node: str, base: Path) -> None:
+    async def _demand_on(self, node: str, base: Path, graph: BlockGraph) -> None:
         """Raises BadInput unless that node is of this very file."""
-        path = await self._file_of(node)
+        path = await self._file_of(node, graph)
         if path.resolve() != base.resolve():
             raise BadInput(f"The disk is on {path}, not on {base}.", "It was promoted elsewhere.")
 
-    async def _file_of(self, image: str) -> Path:
+    async def _file_of(self, image: str, graph: BlockGraph) -> Path:
         """The file under an image's node: the image itself may be told of with all of its options."""
-        file = (await read_graph(self._monitor)).children.get(image, {}).get("file")
+        file = graph.children.get(image, {}).get("file")
         for told in await self._monitor.run("query-named-block-nodes", {"flat": True}):
             if told["node-name"] == file:
                 return Path(told["file"])
@@ -166,6 +166,7 @@ class Promoter:
         while node in await read_graph(self._monitor):
             try:
                 await self._monitor.run("blockdev-del", {"node-name": node})
+                return
             except CommandFailed:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
