@@ -3,8 +3,10 @@
 FarshoreError
 ├── NotFound      the thing that was named does not exist                 (API 404)
 ├── BadInput      what was sent cannot be accepted                        (API 400)
+│   └── TooLarge  it is longer than what is read                          (API 413)
 ├── Conflict      the present state does not allow it                     (API 409)
 ├── NotSignedIn   no valid session                                        (API 401)
+│   └── TooMany   too many wrong tries; the right password is not looked at yet (API 429)
 ├── NotPermitted  signed in, but not allowed                              (API 403)
 ├── Unavailable   something that must answer does not; nothing was begun  (API 503)
 ├── Unsupported   this product, driver or version does not offer it       (API 501)
@@ -47,6 +49,12 @@ class BadInput(FarshoreError):
     kind = "bad_input"
 
 
+class TooLarge(BadInput):
+    """What was sent is longer than what is read; nothing was changed."""
+
+    kind = "too_large"
+
+
 class Conflict(FarshoreError):
     """The present state does not allow it; nothing was changed."""
 
@@ -57,6 +65,16 @@ class NotSignedIn(FarshoreError):
     """There is no valid session."""
 
     kind = "not_signed_in"
+
+
+class TooMany(NotSignedIn):
+    """Too many wrong passwords came from there: nothing is looked at before `wait_seconds` have passed."""
+
+    kind = "too_many"
+
+    def __init__(self, fact: str, remedy: str = "", wait_seconds: float = 0.0) -> None:
+        super().__init__(fact, remedy)
+        self.wait_seconds = wait_seconds
 
 
 class NotPermitted(FarshoreError):
@@ -91,7 +109,19 @@ class Damaged(Fault):
 
 _KINDS: dict[str, type[FarshoreError]] = {
     c.kind: c
-    for c in (NotFound, BadInput, Conflict, NotSignedIn, NotPermitted, Unavailable, Unsupported, Fault, Damaged)
+    for c in (
+        NotFound,
+        BadInput,
+        TooLarge,
+        Conflict,
+        NotSignedIn,
+        TooMany,
+        NotPermitted,
+        Unavailable,
+        Unsupported,
+        Fault,
+        Damaged,
+    )
 }
 
 

@@ -27,7 +27,6 @@ from farshore.manager.ports import bind, server
 from farshore.model.policies import CommitPolicy
 from farshore.model.task import TaskState, new_task_id
 from farshore.model.views import (
-    Account,
     CheckpointView,
     LocalSiteView,
     PeerSiteView,
@@ -48,10 +47,10 @@ from farshore.model.views import (
 )
 from farshore.model.vpg import VpgVm
 from farshore.model.vpg_states import VpgStatus
+from tests.service.made_up_accounts import VPG, MadeUpAccounts
 
 NORTH = "11111111-1111-4111-8111-111111111111"
 SOUTH = "22222222-2222-4222-8222-222222222222"
-VPG = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 START_NS = 1_795_600_000_123_456_789
 PAYROLL = "Payroll <&> Löhne"
 
@@ -121,7 +120,7 @@ def made_up_report(task: TaskView) -> ReportView:
 
 
 @dataclass
-class MadeUpSite:
+class MadeUpSite(MadeUpAccounts):
     """Services in memory."""
 
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -146,16 +145,6 @@ class MadeUpSite:
             task_id=task_id, type=kind, state=state, progress=0, started_ns=START_NS, who=who, vpg_id=VPG
         )
         return task_id
-
-    async def verify_password(self, user: str, password: str) -> Account | None:
-        """admin and viewer have the password `pass:wörd`."""
-        roles = {"admin": "admin", "viewer": "viewer"}
-        known = user in roles and password == "pass:wörd"
-        return Account(name=user, role=roles[user]) if known else None
-
-    async def verify_client(self, client_id: str, secret: str) -> Account | None:
-        """One client."""
-        return Account(name=client_id, kind="client") if (client_id, secret) == ("robot", "secret") else None
 
     async def local_site(self) -> LocalSiteView:
         """North."""

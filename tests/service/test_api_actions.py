@@ -257,7 +257,7 @@ def test_an_unforeseen_error_is_told_and_the_connection_kept(api: Running) -> No
 
 def test_a_body_that_is_too_long_is_refused(api: Running) -> None:
     """Not kept in memory whole."""
-    assert api.http.post(TEST, content=b" " * (5 << 20)).status_code == 400
+    assert api.http.post(TEST, content=b" " * (5 << 20)).status_code == 413
 
 
 def test_a_poll_is_cheap(api: Running) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farshore.errors import BadInput, Conflict, error_from_json
+from farshore.model.access import Role
 from farshore.model.vpg import Vpg, VpgVm
 from farshore.operations.admission import resolve_vms
 from farshore.operations.serializer import JsonSerializer
@@ -146,13 +147,13 @@ def test_an_alert_stands_once_until_it_is_cleared(database: Database) -> None:
 def test_accounts(database: Database) -> None:
     """Only the right secret of the right kind signs in; the secret itself is nowhere in the file."""
     accounts = Accounts(database)
-    accounts.set_secret("admin", "user", "admin", "correct horse")
+    accounts.set_secret("admin", "user", Role.administrator, "correct horse")
     assert accounts.verify("admin", "user", "correct horse") is not None
     assert accounts.verify("admin", "user", "wrong") is None
     assert accounts.verify("admin", "client", "correct horse") is None
     assert accounts.verify("nobody", "user", "correct horse") is None
     with pytest.raises(BadInput):
-        accounts.set_secret("x", "user", "admin", "")
+        accounts.set_secret("x", "user", Role.administrator, "")
 
 
 def test_vms_are_named_by_identifier_or_name() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from farshore.api.any_case import AnyCase
+from farshore.api.audit import Audit, noted
+from farshore.api.bounded import Bounded
 from farshore.api.last_resort import LastResort
 from farshore.api.routes import (
     recovery_actions,
@@ -29,13 +32,15 @@ from farshore.api.settings import ApiSettings
 from farshore.api.settings_store import SettingsStore
 from farshore.api.state import ApiState
 from farshore.api.wire.reply import reply_error
-from farshore.errors import FarshoreError
+from farshore.errors import FarshoreError, TooMany
 
 STATUS = {
     "bad_input": 400,
     "not_signed_in": 401,
     "not_permitted": 403,
     "not_found": 404,
+    "too_large": 413,
+    "too_many": 429,
     "conflict": 409,
     "unsupported": 501,
     "unavailable": 503,
@@ -46,6 +51,7 @@ ROUTERS = (
     sign_in.router,
     sites.router,
     virtualization_sites.router,
+    accounts.router,
     tasks.router,
     vms.router,
     vpgs.router,
@@ -74,6 +80,8 @@ def create_app(services: Services, settings: ApiSettings | None = None) -> FastA
     app.add_exception_handler(FarshoreError, _tell_farshore)
     app.add_exception_handler(HTTPException, _tell_http)
     app.add_middleware(LastResort)  # added last: it stands outside the others
+    app.add_middleware(Bounded)
+    app.add_middleware(Audit, services=services)
     return app
 
 
@@ -82,7 +90,10 @@ async def _tell_farshore(request: Request, error: Any) -> Response:
     headers = {"WWW-Authenticate": _challenge(request)} if status == 401 else None
     if status == 500:
         log.error("a request failed: %s %s: %s", request.method, request.url.path, error)
+    noted(request).refusal = str(error)
     return reply_error(request, status, str(error), headers)
+    if isinstance(error, TooMany):
+        headers = {"Retry-After": str(max(1, math.ceil(error.wait_seconds)))}
 
 
 def _challenge(request: Request) -> str:

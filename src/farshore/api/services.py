@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from farshore.model.access import Account, AccountOrder, AuditRecord, Role
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.views import (
-    Account,
     CheckpointView,
     LocalSiteView,
     PeerSiteView,
@@ -35,6 +35,27 @@ class Services(Protocol):
 
     async def verify_client(self, client_id: str, secret: str) -> Account | None:
         """The program's account if the secret is right; takes as long for an unknown client."""
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that name as it is now, or None."""
+
+    async def accounts(self) -> list[Account]:
+        """All accounts by name."""
+
+    async def add_account(self, order: AccountOrder) -> str:
+        """Make an account; its password or secret. BadInput (name, password, a VPG that is not there), Conflict."""
+
+    async def change_account(self, name: str, role: Role, vpg_ids: tuple[str, ...]) -> Account:
+        """Give it a role, bound to those VPGs. NotFound, BadInput, Conflict for the last administrator."""
+
+    async def change_secret(self, name: str, secret: str | None) -> str:
+        """Give it a password or secret (None: made up), and tell it. NotFound, BadInput."""
+
+    async def remove_account(self, name: str) -> None:
+        """Remove it. NotFound, Conflict for the last administrator."""
+
+    async def audit(self, kind: str, record: AuditRecord) -> None:
+        """Write it into the events; durable when this returns."""
 
     async def local_site(self) -> LocalSiteView:
         """This site."""

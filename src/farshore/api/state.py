@@ -8,11 +8,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from farshore.api.audit import noted
+from farshore.api.bound import services_for
+from farshore.api.rights import right_of
 from farshore.api.services import Services
 from farshore.api.sessions import Caller, Sessions
 from farshore.api.settings import ApiSettings
 from farshore.api.settings_store import SettingsStore
 from farshore.errors import NotPermitted, NotSignedIn
+from farshore.model.access import Account, Right, lowest_role, permits
 
 SESSION_HEADER = "x-zerto-session"
 
@@ -34,8 +38,8 @@ def state_of(request: Request) -> ApiState:
     return state
 
 
-def caller_of(request: Request) -> Caller:
-    """Who sent it. Raises NotSignedIn; NotPermitted when a viewer wants to change something."""
+async def caller_of(request: Request) -> Caller:
+    """Who sent it. Raises NotSignedIn; NotPermitted when the route asks for more than the account may."""
     sessions = state_of(request).sessions
     session = request.headers.get(SESSION_HEADER)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -45,24 +49,37 @@ def caller_of(request: Request) -> Caller:
         caller = sessions.bearer(token.strip())
     else:
         raise NotSignedIn("You are not signed in.", "Sign in at POST /v1/session/add, or fetch a token.")
-    if request.method != "GET" and caller.account.role != "admin":
-        fact = f"The account {caller.account.name} may look but not change anything."
-        raise NotPermitted(fact, "Sign in with an account of the role admin.")
+    caller = await sessions.current(caller)
+    known = noted(request)
+    known.who, known.vpg_id = caller.account.name, str(request.path_params.get("vpg_id", ""))
+    _check_right(caller.account, right_of(request.method, str(getattr(request.scope.get("route"), "path", ""))))
     return caller
 
 
+def _check_right(account: Account, right: Right) -> None:
+    if permits(account.role, right, bound=bool(account.vpg_ids)):
+        return
+    bound = " and is bound to VPGs" if account.vpg_ids else ""
+    fact = f"The account {account.name} is of the role {account.role.value}{bound}; it may not do this."
+    needed = lowest_role(right).value
+    raise NotPermitted(fact, f"Sign in with an account of the role {needed} that is not bound to VPGs.")
+
+
 async def _caller(request: Request) -> Caller:
-    return caller_of(request)
-
-
-async def _services(request: Request) -> Services:
-    return state_of(request).services
+    return await caller_of(request)
 
 
 SignedIn = Annotated[Caller, Depends(_caller)]
 SIGNED_IN = [Depends(_caller)]
-"""For a router: none of its routes can be reached without signing in."""
+"""For a router: none of its routes can be reached without signing in, and each asks for its right (api/rights.py)."""
+
+
+async def _services(request: Request, caller: SignedIn) -> Services:
+    return services_for(state_of(request).services, caller.account)
+
+
 Site = Annotated[Services, Depends(_services)]
+"""The site, as the caller's account sees it."""
 
 
 def query_of(request: Request) -> Mapping[str, str]:

@@ -75,6 +75,7 @@ def _identity(folder: Path, host: str) -> Identity:
 
 
 def _make_accounts(folder: Path, wanted: NewSite) -> Access:
+    from farshore.model.access import Role
     from farshore.site.accounts import Accounts
     from farshore.site.persistence.database import open_database
 
@@ -83,8 +84,8 @@ def _make_accounts(folder: Path, wanted: NewSite) -> Access:
     database = open_database(folder / "manager" / "site.sqlite")
     try:
         accounts = Accounts(database)
-        accounts.set_secret(wanted.user, "user", "admin", password)
-        accounts.set_secret(CLIENT_ID, "client", "admin", secret)
+        accounts.set_secret(wanted.user, "user", Role.administrator, password)
+        accounts.set_secret(CLIENT_ID, "client", Role.administrator, secret)
     finally:
         database.close()
     host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host

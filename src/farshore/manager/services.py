@@ -9,11 +9,11 @@ from typing import Any
 
 from farshore import __version__
 from farshore.errors import BadInput, Conflict, FarshoreError, NotFound
+from farshore.manager.account_services import AccountServices
 from farshore.manager.inventory import Inventory
 from farshore.manager.recovery_services import RecoveryServices
 from farshore.model.task import TaskState, TaskType, new_task_id
 from farshore.model.views import (
-    Account,
     CheckpointView,
     LocalSiteView,
     PeerSiteView,
@@ -54,21 +54,13 @@ def task_view(task: TaskRow) -> TaskView:
     )
 
 
-class ManagerServices(RecoveryServices):
+class ManagerServices(AccountServices, RecoveryServices):
     """The site behind the API."""
 
     def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:
         super().__init__(site, orders)
         self._views = views
         self._inventory = Inventory(site)
-
-    async def verify_password(self, user: str, password: str) -> Account | None:
-        """The user's account if the password is right."""
-        return await asyncio.to_thread(self._site.accounts.verify, user, "user", password)
-
-    async def verify_client(self, client_id: str, secret: str) -> Account | None:
-        """The program's account if the secret is right."""
-        return await asyncio.to_thread(self._site.accounts.verify, client_id, "client", secret)
 
     async def local_site(self) -> LocalSiteView:
         """This site."""

@@ -21,14 +21,6 @@ class _View(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Account(_View):
-    """Somebody who signed in."""
-
-    name: str
-    kind: Literal["user", "client"] = "user"
-    role: Literal["admin", "viewer"] = "admin"
-
-
 class LocalSiteView(_View):
     """The site that is asked."""
 

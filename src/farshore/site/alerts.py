@@ -16,6 +16,9 @@ from farshore.site.persistence.tables import alert, event
 class Alert:
     """Something that a person should see to; it goes when the matter does."""
 
+EVENTS_MAX = 200_000
+FORGET_EVERY = 1000
+
     id: str
     key: str
     level: str
@@ -57,10 +60,22 @@ class Alerts:
     def record(self, kind: str, text: str, *, who: str = "", vpg_id: str = "") -> None:
         """Write an event."""
         with self._database.transaction() as connection:
-            self.record_in(connection, kind, text, who=who, vpg_id=vpg_id)
+            self.record_in(connection, kind, text, who=who, vpg_id=vpg_id, origin=origin, result=result)
 
     @staticmethod
-    def record_in(connection: sa.Connection, kind: str, text: str, *, who: str = "", vpg_id: str = "") -> None:
-        """Write an event within a transaction."""
+    def record_in(
+        connection: sa.Connection,
+        kind: str,
+        text: str,
+        *,
+        who: str = "",
+        vpg_id: str = "",
+        origin: str = "",
+        result: str = "",
+    ) -> None:
+        """Write an event within a transaction. Of the newest EVENTS_MAX none is forgotten."""
         row = {"kind": kind, "text": text, "who": who, "vpg_id": vpg_id, "occurred_ns": now_ns()}
-        connection.execute(event.insert().values(**row))
+        made = connection.execute(event.insert().values(**row, origin=origin, result=result)).inserted_primary_key
+        number = int(made[0]) if made else 0
+        if number % FORGET_EVERY == 0:
+            connection.execute(event.delete().where(event.c.id <= number - EVENTS_MAX))

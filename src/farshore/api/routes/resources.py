@@ -2,6 +2,7 @@
 
 RESOURCES = (
     "session",
+    "accounts",
     "localsite",
     "peersites",
     "tasks",

@@ -13,14 +13,15 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
+from farshore.api.audit import address_of, noted
 from farshore.api.routes.resources import RESOURCES
 from farshore.api.state import SESSION_HEADER, caller_of, link, query_of, state_of
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.moments import moment, read_moment
 from farshore.api.wire.reply import reply, reply_list, reply_text
 from farshore.api.wire.sites import ServerDateTimeApi
-from farshore.errors import BadInput, NotPermitted, NotSignedIn
-from farshore.model.views import Account
+from farshore.errors import BadInput, NotSignedIn
+from farshore.model.access import Account
 
 REALM = "/auth/realms/zerto"
 TOKEN_PATH = f"{REALM}/protocol/openid-connect/token"
@@ -48,7 +49,7 @@ def _basic(request: Request) -> tuple[str, str]:
 async def open_session(request: Request) -> Response:
     """Sign in the classic way; the body is of no matter."""
     sessions = state_of(request).sessions
-    account = await sessions.verify_user(*_basic(request))
+    account = await sessions.verify_user(*_basic(request), address_of(request.scope))
     return Response(headers={SESSION_HEADER: sessions.open(account), "Cache-Control": "no-store"})
 
 
@@ -56,38 +57,30 @@ async def open_session(request: Request) -> Response:
 async def close_session(request: Request) -> Response:
     """Sign out; settings objects of the session go with it."""
     state = state_of(request)
-    session = request.headers.get(SESSION_HEADER, "").strip().lower()
-    if session:
-        state.sessions.find(session)
-        state.sessions.close(session)
-        state.store.drop_session(session)
-    else:
-        caller_of_any(request)
+    caller = await caller_of(request)
+    noted(request).who = ""  # nothing is changed by it that is to be written down
+    if caller.session:
+        state.sessions.close(caller.session)
+        state.store.drop_session(caller.session)
     return reply_text(request, "")
-
-
-def caller_of_any(request: Request) -> None:
-    """Somebody who is signed in, whatever they may do. A token ends by itself."""
-    try:
-        caller_of(request)
-    except NotPermitted:
-        return
 
 
 async def _account_of(request: Request, form: dict[str, str]) -> tuple[Account, str]:
     """The account that a token request proves, and the client that it names. Raises NotSignedIn, BadInput."""
     sessions = state_of(request).sessions
+    address = address_of(request.scope)
     client = form.get("client_id", "")
     secret = form.get("client_secret", "")
     if not client and request.headers.get("authorization", "").lower().startswith("basic "):
         client, secret = _basic(request)
     match form.get("grant_type"):
         case "password":
-            return await sessions.verify_user(form.get("username", ""), form.get("password", "")), client
+            return await sessions.verify_user(form.get("username", ""), form.get("password", ""), address), client
         case "client_credentials":
-            return await sessions.verify_client(client, secret), client
+            return await sessions.verify_client(client, secret, address), client
         case "refresh_token":
-            return sessions.read_token(form.get("refresh_token", ""), "refresh")
+            account, client = sessions.read_token(form.get("refresh_token", ""), "refresh")
+            return await sessions.as_it_is(account), client
     fact = "grant_type must be password, client_credentials or refresh_token."
     raise BadInput(fact, "Send it as a form (application/x-www-form-urlencoded).")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from farshore.api.audit import noted
 from farshore.api.sessions import Caller
 from farshore.api.state import SIGNED_IN, Site, query_of
 from farshore.api.telling import tell_task
@@ -21,6 +22,7 @@ router = APIRouter(dependencies=SIGNED_IN)
 
 def answer_task(request: Request, caller: Caller, task_id: str) -> Response:
     """The task's identifier as this caller wants it [G4]: an object, or a bare text."""
+    noted(request).task_id = task_id
     if caller.dialect == "object":
         return reply(request, TaskIdentifierApi(task_identifier=task_id))
     return reply_text(request, task_id)

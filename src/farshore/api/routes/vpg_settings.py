@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from farshore.api.audit import noted
 from farshore.api.routes.vpgs import find_vpg
 from farshore.api.services import Services
 from farshore.api.state import SIGNED_IN, SignedIn, Site, state_of
@@ -90,4 +91,5 @@ async def commit_settings(request: Request, settings_id: str, caller: SignedIn, 
         store.put(settings_id.lower(), content, caller.session)  # refused: it can be mended and committed again
         raise
     note_unknown(request, unused_members(content))
+    noted(request).task_id = task_id
     return reply_text(request, task_id)

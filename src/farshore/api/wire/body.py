@@ -18,7 +18,6 @@ from farshore.api.wire.notes import note_deprecated, note_unknown
 from farshore.api.wire.xml_text import read_xml
 from farshore.errors import BadInput
 
-BODY_BYTES_MAX = 4 << 20
 _REMEDY = "Mend the body and send it again; nothing was changed."
 _WORDS = {"missing": "it is mandatory", "extra_forbidden": "it is not known"}
 
@@ -29,13 +28,8 @@ Model = TypeVar("Model", bound=Wire)
 
 
 async def raw_body(request: Request) -> bytes:
-    """The whole body. Raises BadInput when it is too long."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BadInput(f"The body is longer than {BODY_BYTES_MAX} bytes.", "Send less at once.")
-    return bytes(body)
+    """The whole body; its length is bounded by a layer outside (api/bounded.py)."""
+    return await request.body()
 
 
 async def read_body(request: Request, kind: type[Model]) -> Model:

@@ -54,8 +54,10 @@ account = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),  # user or client
-    sa.Column("role", sa.Text, nullable=False),  # admin or viewer
+    sa.Column("role", sa.Text, nullable=False),  # viewer, operator or administrator
     sa.Column("secret_hash", sa.Text, nullable=False),  # argon2
+    sa.Column("vpgs", sa.JSON, nullable=False, server_default="[]"),  # the VPGs that it is bound to; none: all
+    sa.Column("stamp", sa.BigInteger, nullable=False, server_default="0"),  # when the secret was set: a session ends
 )
 
 task = sa.Table(
@@ -119,6 +121,8 @@ event = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("occurred_ns", sa.BigInteger, nullable=False),
 )
+    sa.Column("origin", sa.Text, nullable=False, server_default=""),  # an audited one: the address that it came from
+    sa.Column("result", sa.Text, nullable=False, server_default=""),  # and what was answered
 
 pairing_token = sa.Table(
     "pairing_token",

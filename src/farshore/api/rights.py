@@ -1,0 +1,132 @@
+"""What each route asks of who calls it: the one table. A route that is missing here is an administrator's alone.
+
+tests/unit/test_rights.py holds the table and the routes together, tests/service/test_who_may_do_what.py calls each of
+them as everybody. docs/security.md shows it in words.
+"""
+
+from __future__ import annotations
+
+from farshore.model.access import Right
+
+_TABLE = """
+anybody     GET     /v1
+anybody     GET     /v1/serverDateTime
+anybody     GET     /v1/serverDateTime/dateTimeArgument
+anybody     GET     /v1/serverDateTime/serverDateTimeLocal
+anybody     GET     /v1/serverDateTime/serverDateTimeUtc
+anybody     GET     /auth/realms/zerto/.well-known/openid-configuration
+anybody     POST    /auth/realms/zerto/protocol/openid-connect/token
+anybody     POST    /v1/session/add
+
+own         DELETE  /v1/session
+own         GET     /v1/accounts/self
+own         POST    /v1/accounts/self/password
+
+read        GET     /v1/localsite
+read        GET     /v1/localsite/pairingstatuses
+read        GET     /v1/peersites/pairingstatuses
+read        GET     /v1/reports/recovery/{task_id}
+read        GET     /v1/tasks
+read        GET     /v1/tasks/types
+read        GET     /v1/tasks/{task_id}
+read        GET     /v1/vms
+read        GET     /v1/vms/{vm_id}
+read        GET     /v1/vpgs
+read        GET     /v1/vpgs/entitytypes
+read        GET     /v1/vpgs/failovercommitpolicies
+read        GET     /v1/vpgs/failovershutdownpolicies
+read        GET     /v1/vpgs/priorities
+read        GET     /v1/vpgs/retentionpolicies
+read        GET     /v1/vpgs/statuses
+read        GET     /v1/vpgs/substatuses
+read        GET     /v1/vpgs/{vpg_id}
+read        GET     /v1/vpgs/{vpg_id}/Checkpoints
+read        GET     /v1/vpgs/{vpg_id}/Checkpoints/stats
+
+read_site   GET     /v1/peersites
+read_site   GET     /v1/peersites/{site_id}
+read_site   GET     /v1/virtualizationsites
+read_site   GET     /v1/virtualizationsites/{site_id}
+read_site   GET     /v1/virtualizationsites/{site_id}/datastoreclusters
+read_site   GET     /v1/virtualizationsites/{site_id}/datastores
+read_site   GET     /v1/virtualizationsites/{site_id}/devices
+read_site   GET     /v1/virtualizationsites/{site_id}/folders
+read_site   GET     /v1/virtualizationsites/{site_id}/hostclusters
+read_site   GET     /v1/virtualizationsites/{site_id}/hosts
+read_site   GET     /v1/virtualizationsites/{site_id}/hosts/{host_id}
+read_site   GET     /v1/virtualizationsites/{site_id}/networks
+read_site   GET     /v1/virtualizationsites/{site_id}/resourcepools
+read_site   GET     /v1/virtualizationsites/{site_id}/vms
+read_site   GET     /v1/vpgSettings
+read_site   GET     /v1/vpgSettings/{settings_id}
+read_site   GET     /v1/vpgSettings/{settings_id}/basic
+read_site   GET     /v1/vpgSettings/{settings_id}/bootgroup
+read_site   GET     /v1/vpgSettings/{settings_id}/journal
+read_site   GET     /v1/vpgSettings/{settings_id}/networks
+read_site   GET     /v1/vpgSettings/{settings_id}/recovery
+read_site   GET     /v1/vpgSettings/{settings_id}/scripting
+read_site   GET     /v1/vpgSettings/{settings_id}/vms
+read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}
+
+operate     POST    /v1/vpgs/{vpg_id}/Checkpoints
+operate     POST    /v1/vpgs/{vpg_id}/CloneAbort
+operate     POST    /v1/vpgs/{vpg_id}/CloneStart
+operate     POST    /v1/vpgs/{vpg_id}/Failover
+operate     POST    /v1/vpgs/{vpg_id}/FailoverCommit
+operate     POST    /v1/vpgs/{vpg_id}/FailoverRollback
+operate     POST    /v1/vpgs/{vpg_id}/FailoverTest
+operate     POST    /v1/vpgs/{vpg_id}/FailoverTestStop
+operate     POST    /v1/vpgs/{vpg_id}/forcesync
+operate     POST    /v1/vpgs/{vpg_id}/move
+operate     POST    /v1/vpgs/{vpg_id}/moveCommit
+operate     POST    /v1/vpgs/{vpg_id}/moveRollback
+operate     POST    /v1/vpgs/{vpg_id}/pause
+operate     POST    /v1/vpgs/{vpg_id}/resume
+
+administer  GET     /v1/accounts
+administer  POST    /v1/accounts
+administer  GET     /v1/accounts/{name}
+administer  PUT     /v1/accounts/{name}
+administer  DELETE  /v1/accounts/{name}
+administer  POST    /v1/accounts/{name}/password
+administer  POST    /v1/peersites
+administer  DELETE  /v1/peersites/{site_id}
+administer  POST    /v1/peersites/generatetoken
+administer  POST    /v1/vpgs
+administer  DELETE  /v1/vpgs/{vpg_id}
+administer  POST    /v1/vpgSettings
+administer  DELETE  /v1/vpgSettings/{settings_id}
+administer  PUT     /v1/vpgSettings/{settings_id}
+administer  POST    /v1/vpgSettings/{settings_id}/commit
+administer  DELETE  /v1/vpgSettings/{settings_id}/basic
+administer  PUT     /v1/vpgSettings/{settings_id}/basic
+administer  DELETE  /v1/vpgSettings/{settings_id}/bootgroup
+administer  PUT     /v1/vpgSettings/{settings_id}/bootgroup
+administer  DELETE  /v1/vpgSettings/{settings_id}/journal
+administer  PUT     /v1/vpgSettings/{settings_id}/journal
+administer  DELETE  /v1/vpgSettings/{settings_id}/networks
+administer  PUT     /v1/vpgSettings/{settings_id}/networks
+administer  DELETE  /v1/vpgSettings/{settings_id}/recovery
+administer  PUT     /v1/vpgSettings/{settings_id}/recovery
+administer  DELETE  /v1/vpgSettings/{settings_id}/scripting
+administer  PUT     /v1/vpgSettings/{settings_id}/scripting
+administer  POST    /v1/vpgSettings/{settings_id}/vms
+administer  DELETE  /v1/vpgSettings/{settings_id}/vms/{vm_id}
+administer  PUT     /v1/vpgSettings/{settings_id}/vms/{vm_id}
+"""
+
+Route = tuple[str, str]
+"""Method, and path as the route is written."""
+
+
+def _read(table: str) -> dict[Route, Right]:
+    rows = [line.split() for line in table.splitlines() if line.strip()]
+    return {(method, path): Right[right] for right, method, path in rows}
+
+
+RIGHTS: dict[Route, Right] = _read(_TABLE)
+
+
+def right_of(method: str, path: str) -> Right:
+    """What a route asks for."""
+    return RIGHTS.get((method, path), Right.administer)
