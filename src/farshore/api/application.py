@@ -14,6 +14,7 @@ from farshore.api.audit import Audit, noted
 from farshore.api.bounded import Bounded
 from farshore.api.last_resort import LastResort
 from farshore.api.routes import (
+    accounts,
     recovery_actions,
     reports,
     sign_in,
@@ -37,10 +38,10 @@ from farshore.errors import FarshoreError, TooMany
 STATUS = {
     "bad_input": 400,
     "not_signed_in": 401,
-    "not_permitted": 403,
-    "not_found": 404,
     "too_large": 413,
     "too_many": 429,
+    "not_permitted": 403,
+    "not_found": 404,
     "conflict": 409,
     "unsupported": 501,
     "unavailable": 503,
@@ -49,9 +50,9 @@ STATUS = {
 
 ROUTERS = (
     sign_in.router,
+    accounts.router,
     sites.router,
     virtualization_sites.router,
-    accounts.router,
     tasks.router,
     vms.router,
     vpgs.router,
@@ -77,23 +78,23 @@ def create_app(services: Services, settings: ApiSettings | None = None) -> FastA
         app.include_router(router)
         paths += [str(getattr(route, "path", "")) for route in router.routes]
     app.add_middleware(AnyCase, paths=paths)
+    app.add_middleware(Bounded)
+    app.add_middleware(Audit, services=services)
     app.add_exception_handler(FarshoreError, _tell_farshore)
     app.add_exception_handler(HTTPException, _tell_http)
     app.add_middleware(LastResort)  # added last: it stands outside the others
-    app.add_middleware(Bounded)
-    app.add_middleware(Audit, services=services)
     return app
 
 
 async def _tell_farshore(request: Request, error: Any) -> Response:
     status = STATUS.get(error.kind, 500)
-    headers = {"WWW-Authenticate": _challenge(request)} if status == 401 else None
-    if status == 500:
-        log.error("a request failed: %s %s: %s", request.method, request.url.path, error)
     noted(request).refusal = str(error)
-    return reply_error(request, status, str(error), headers)
+    headers = {"WWW-Authenticate": _challenge(request)} if status == 401 else None
     if isinstance(error, TooMany):
         headers = {"Retry-After": str(max(1, math.ceil(error.wait_seconds)))}
+    if status == 500:
+        log.error("a request failed: %s %s: %s", request.method, request.url.path, error)
+    return reply_error(request, status, str(error), headers)
 
 
 def _challenge(request: Request) -> str:

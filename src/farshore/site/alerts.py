@@ -11,13 +11,13 @@ from farshore.site.clock import now_ns
 from farshore.site.persistence import Database
 from farshore.site.persistence.tables import alert, event
 
+EVENTS_MAX = 200_000
+FORGET_EVERY = 1000
+
 
 @dataclass(frozen=True)
 class Alert:
     """Something that a person should see to; it goes when the matter does."""
-
-EVENTS_MAX = 200_000
-FORGET_EVERY = 1000
 
     id: str
     key: str
@@ -57,8 +57,10 @@ class Alerts:
         with self._database.transaction() as connection:
             connection.execute(alert.delete().where(alert.c.key == key))
 
-    def record(self, kind: str, text: str, *, who: str = "", vpg_id: str = "") -> None:
-        """Write an event."""
+    def record(
+        self, kind: str, text: str, *, who: str = "", vpg_id: str = "", origin: str = "", result: str = ""
+    ) -> None:
+        """Write an event; `origin` and `result` are those of an audited change."""
         with self._database.transaction() as connection:
             self.record_in(connection, kind, text, who=who, vpg_id=vpg_id, origin=origin, result=result)
 

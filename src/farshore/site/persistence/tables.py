@@ -120,9 +120,9 @@ event = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("occurred_ns", sa.BigInteger, nullable=False),
-)
     sa.Column("origin", sa.Text, nullable=False, server_default=""),  # an audited one: the address that it came from
     sa.Column("result", sa.Text, nullable=False, server_default=""),  # and what was answered
+)
 
 pairing_token = sa.Table(
     "pairing_token",
