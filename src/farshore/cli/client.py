@@ -7,6 +7,7 @@ the token path, then a bearer token). It happens at the first call, and once mor
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,8 @@ from farshore.errors import (
     NotFound,
     NotPermitted,
     NotSignedIn,
+    TooLarge,
+    TooMany,
     Unavailable,
     Unsupported,
 )
@@ -36,6 +39,8 @@ _ERRORS: dict[int, tuple[type[FarshoreError], str]] = {
     403: (NotPermitted, "Sign in with an account that may do this."),
     404: (NotFound, "Look at what there is with the `list` command."),
     405: (Unsupported, "Look whether client and site are of the same version."),
+    413: (TooLarge, "Send less at once."),
+    429: (TooMany, "Wait a minute; from another address it goes at once."),
     409: (Conflict, "Wait until the state has changed, or end what stands in the way."),
     501: (Unsupported, ""),
     503: (Unavailable, "Look at both sites with `farshore site status`."),
@@ -53,6 +58,8 @@ class SiteClient:
         self.access = access
         self.named_by = ""
         """The options that named the site, as they go behind a command that a person is told to type."""
+        self.site_dir: Path | None = None
+        """The site's folder, where it was named."""
         self._sign_in = sign_in
         self._authorization: dict[str, str] = {}
         verify = _trust(access.ca) if transport is None else True

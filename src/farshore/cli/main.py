@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_top)
     app.add_typer(site_commands.app, name="site")
+    app.add_typer(account_commands.app, name="account")
     app.add_typer(vm_commands.app, name="vm")
     vpg = typer.Typer(help=vpg_commands.HELP, no_args_is_help=True)
     vpg.add_typer(vpg_commands.app)

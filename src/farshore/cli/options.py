@@ -91,6 +91,7 @@ def _connect(*, sign_in: str, **where: Any) -> Any:
         raise BadInput(f"--sign-in {sign_in} is unknown.", "Use classic or token.")
     client = SiteClient(choose_access(**where), "token" if sign_in == "token" else "classic")
     client.named_by = _named_by(where)
+    client.site_dir = where["site_dir"]
     return client
 
 
