@@ -21,6 +21,7 @@ from typing import Any
 from farshore.appliance.carrier import end_tasks
 from farshore.appliance.checkpointing import Checkpointing
 from farshore.appliance.durable_state import ProtectionState, SyncKind
+from farshore.appliance.pauses import Pauses
 from farshore.appliance.road import Road, Surroundings, export_name
 from farshore.appliance.syncing import RoundSync, SyncProgress, close_exports
 from farshore.errors import Conflict, FarshoreError, Unavailable
@@ -29,9 +30,6 @@ from farshore.hypervisor.registry import Hypervisors
 from farshore.model.appliance_specs import ProtectSpec
 from farshore.model.vpg import Volume
 
-PAUSE_SECONDS_FIRST = 0.2
-PAUSE_SECONDS_MAX = 5.0
-CALM_SECONDS = 30.0
 DETACH_SECONDS_MAX = 15.0
 """By then a VM's taps are off, or it is tried once more with a killed tap and then left: its bitmaps still count."""
 CLOSE_SECONDS_MAX = 5.0
@@ -147,9 +145,9 @@ class VpgProtection:
     # -- the rounds
 
     async def _run(self) -> None:
-        pause = PAUSE_SECONDS_FIRST
+        pauses = Pauses()
         while True:
-            began = time.monotonic()
+            began, self.road.is_slow = time.monotonic(), False
             try:
                 await self._round()
             except (FarshoreError, OSError) as error:
@@ -163,10 +161,7 @@ class VpgProtection:
                 self.progress = None
                 self.checkpointing = None
             await self._detach_all(keep_bitmaps=True)
-            if time.monotonic() - began > CALM_SECONDS:
-                pause = PAUSE_SECONDS_FIRST
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            await asyncio.sleep(pauses.after(time.monotonic() - began, slow=self.road.is_slow))
 
     async def _round(self) -> None:
         await self.road.ensure()

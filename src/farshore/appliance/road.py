@@ -65,6 +65,8 @@ class Road:
     link: Link = field(default_factory=Link)
     tap: Carrier | None = None
     sender: Carrier | None = None
+    is_slow: bool = False
+    """Whether the tap has let its disks go since it kept them waiting."""
     _fds: list[int] = field(default_factory=list)
     _window: Window | None = None
     _slot: int = 0
@@ -171,6 +173,8 @@ class Road:
     def _tap_event(self, event: dict[str, Any]) -> None:
         if event.get("event") == "ready":
             self._tap_ready.set()
+        elif event.get("event") == "slow":
+            self.is_slow = True
         elif event.get("event") == "lost":
             self.on_lost(f"{event.get('export')}: {event.get('reason')}")
 

@@ -15,11 +15,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from farshore.datapath.segment.window import Window
 from farshore.datapath.tap.heartbeat import KIND_TAP, Board
+from farshore.datapath.tap.pace import Pace
 from farshore.datapath.tap.station import Station, serve
 from farshore.errors import BadInput, FarshoreError
 
@@ -63,12 +65,18 @@ def answer(station: Station, request: dict[str, Any]) -> dict[str, Any]:
 
 
 async def heartbeat(station: Station, board: Board | None, slot: int) -> None:
-    """Beat, re-arm the kernel's timer, and do what is due."""
+    """Beat, re-arm the kernel's timer, and do what is due. A tap that is slow lets go of its disks."""
+    pace, due = Pace(), time.monotonic()
     while True:
         signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
         if board is not None:
             board.beat(slot)
+        now = time.monotonic()
+        slow_seconds = pace.note(now, now - due)
+        if slow_seconds is not None:
+            station.let_go(slow_seconds)
         station.tick()
+        due = time.monotonic() + TICK_SECONDS
         await asyncio.sleep(TICK_SECONDS)
 
 

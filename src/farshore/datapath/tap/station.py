@@ -152,6 +152,12 @@ class Station:
                 self.connections[export].drop(reason)
         return {}
 
+    def let_go(self, mean_seconds: float) -> None:
+        """The tap is slow: its guests go on without it."""
+        reason = f"the tap is slow: writes waited {mean_seconds * 1000:.0f} ms on average"
+        self.notify({"event": "slow", "reason": reason})
+        self.drop([], reason)
+
     def newest(self) -> int:
         """Sequence of the newest closed segment."""
         leaving = self.recorder.leaving
