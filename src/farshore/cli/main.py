@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from farshore.cli import (
+    account_commands,
     journal_commands,
     pair_command,
     recovery_commands,
