@@ -39,7 +39,7 @@ class _Bound:
         if name in NARROWED:
             return functools.partial(NARROWED[name], self, method)
         if _first_argument(method) == "vpg_id":
-            return functools.partial(self.of_one, method)
+            return functools.partial(_of_one, self, method)
         raise NotPermitted(
             f"The account {self._account.name} is bound to VPGs; this is of the whole site.",
             "Sign in with an account that is not bound.",
@@ -49,33 +49,35 @@ class _Bound:
         """Whether it is one of its VPGs."""
         return vpg_id is not None and vpg_id.lower() in self._seen
 
-    async def of_one(self, method: Call, vpg_id: str, *arguments: Any, **named: Any) -> Any:
-        """A call about one VPG."""
-        if not self.sees(vpg_id):
-            raise NotFound(f"There is no VPG {vpg_id}.", "List them with GET /v1/vpgs.")
-        return await method(vpg_id, *arguments, **named)
 
-    async def get_vpg(self, method: Call, vpg_id: str) -> Any:
-        """One VPG, or None."""
-        return await method(vpg_id) if self.sees(vpg_id) else None
+async def _of_one(bound: _Bound, method: Call, vpg_id: str, *arguments: Any, **named: Any) -> Any:
+    """A call about one VPG."""
+    if not bound.sees(vpg_id):
+        raise NotFound(f"There is no VPG {vpg_id}.", "List them with GET /v1/vpgs.")
+    return await method(vpg_id, *arguments, **named)
 
-    async def listed(self, method: Call, *arguments: Any, **named: Any) -> list[Any]:
-        """A list whose items say of which VPG they are."""
-        return [one for one in await method(*arguments, **named) if self.sees(getattr(one, "vpg_id", None))]
 
-    async def vms(self, method: Call, *arguments: Any, **named: Any) -> list[Any]:
-        """The VMs of its VPGs."""
-        return [one for one in await method(*arguments, **named) if self.sees(one.vpg.vpg_id)]
+async def _get_vpg(bound: _Bound, method: Call, vpg_id: str) -> Any:
+    return await method(vpg_id) if bound.sees(vpg_id) else None
 
-    async def one(self, method: Call, *arguments: Any, **named: Any) -> Any:
-        """One thing that says of which VPG it is, or None."""
-        found = await method(*arguments, **named)
-        return found if found is not None and self.sees(found.vpg_id) else None
 
-    async def report(self, method: Call, task_id: str) -> Any:
-        """The report of a task of its VPGs, or None."""
-        task = await self._services.task(task_id)
-        return await method(task_id) if task is not None and self.sees(task.vpg_id) else None
+async def _listed(bound: _Bound, method: Call, *arguments: Any, **named: Any) -> list[Any]:
+    """A list whose items say of which VPG they are."""
+    return [one for one in await method(*arguments, **named) if bound.sees(getattr(one, "vpg_id", None))]
+
+
+async def _vms(bound: _Bound, method: Call, *arguments: Any, **named: Any) -> list[Any]:
+    return [one for one in await method(*arguments, **named) if bound.sees(one.vpg.vpg_id)]
+
+
+async def _one(bound: _Bound, method: Call, *arguments: Any, **named: Any) -> Any:
+    """One thing that says of which VPG it is, or None."""
+    found = await method(*arguments, **named)
+    return found if found is not None and bound.sees(found.vpg_id) else None
+
+
+async def _report(bound: _Bound, method: Call, task_id: str) -> Any:
+    return await method(task_id) if await bound.task(task_id) is not None else None
 
 
 def _first_argument(method: Call) -> str:
@@ -84,11 +86,13 @@ def _first_argument(method: Call) -> str:
 
 
 NARROWED: dict[str, Callable[..., Awaitable[Any]]] = {
-    "get_vpg": _Bound.get_vpg,
-    "list_vpgs": _Bound.listed,
-    "protected_vms": _Bound.vms,
-    "tasks": _Bound.listed,
-    "task": _Bound.one,
-    "report": _Bound.report,
+    "get_vpg": _get_vpg,
+    "list_vpgs": _listed,
+    "protected_vms": _vms,
+    "tasks": _listed,
+    "task": _one,
+    "report": _report,
+    "alerts": _listed,
+    "events": _listed,
 }
 """How a service is narrowed that is not about one VPG alone."""
