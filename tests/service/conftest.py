@@ -23,4 +23,5 @@ def api(running: Running) -> Running:
     running.site.busy = False
     running.site.standing.clear()
     running.site.ending = None
+    running.site.dismissed = frozenset()
     return running

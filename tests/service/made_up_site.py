@@ -33,7 +33,6 @@ from farshore.model.views import (
     ProtectedVmView,
     RecoveredVmView,
     RecoveryView,
-    ReportStep,
     ReportView,
     ResourceView,
     SiteDiskView,
@@ -48,10 +47,10 @@ from farshore.model.views import (
 from farshore.model.vpg import VpgVm
 from farshore.model.vpg_states import VpgStatus
 from tests.service.made_up_accounts import VPG, MadeUpAccounts
+from tests.service.made_up_records import START_NS, MadeUpRecords, made_up_report
 
 NORTH = "11111111-1111-4111-8111-111111111111"
 SOUTH = "22222222-2222-4222-8222-222222222222"
-START_NS = 1_795_600_000_123_456_789
 PAYROLL = "Payroll <&> Löhne"
 
 
@@ -94,43 +93,14 @@ def before_commit(kind: Literal["failover", "move"], *, reverse: bool, seconds_l
     )
 
 
-def made_up_report(task: TaskView) -> ReportView:
-    """A report of that task: of three steps one went well, one failed, one runs."""
-    return ReportView(
-        task_id=task.task_id,
-        type=task.type,
-        vpg_name=PAYROLL,
-        who=task.who,
-        state=task.state,
-        started_ns=START_NS,
-        completed_ns=task.completed_ns,
-        note="Waiting for <the> first output",
-        checkpoint=CheckpointView(checkpoint_id="9", time_ns=START_NS - 4 * SECOND, tag="end & of <day>"),
-        rpo_seconds=4.0,
-        rto_seconds=2.25,
-        vms=("db", "web"),
-        steps=(
-            ReportStep(name="pin_checkpoint", started_ns=START_NS, completed_ns=START_NS + SECOND // 4),
-            ReportStep(
-                name="tell_peer", started_ns=START_NS + SECOND, completed_ns=START_NS + 2 * SECOND, error="no <answer>"
-            ),
-            ReportStep(name="start_vms", started_ns=START_NS + 2 * SECOND),
-        ),
-    )
-
-
 @dataclass
-class MadeUpSite(MadeUpAccounts):
+class MadeUpSite(MadeUpAccounts, MadeUpRecords):
     """Services in memory."""
 
-    calls: list[tuple[str, Any]] = field(default_factory=list)
-    known_tasks: dict[str, TaskView] = field(default_factory=dict)
     busy: bool = False
     broken: bool = False
     standing: dict[str, Any] = field(default_factory=dict)
     """What is so of its VPG besides: members of VpgView."""
-    ending: TaskState | None = None
-    """As what every task ends at the second look; None: none ends."""
 
     def _vpg(self) -> VpgView:
         return _vpg().model_copy(update=self.standing)
@@ -191,7 +161,10 @@ class MadeUpSite(MadeUpAccounts):
 
     async def protected_vms(self) -> list[ProtectedVmView]:
         """Its VMs."""
-        return [ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=self._vpg()) for vm in _vpg().vms]
+        disks = (SiteDiskView(disk_id="disk-a", size_bytes=1 << 30),)
+        return [
+            ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=self._vpg(), disks=disks) for vm in _vpg().vms
+        ]
 
     async def checkpoints(
         self,
@@ -263,7 +236,7 @@ class MadeUpSite(MadeUpAccounts):
     async def report(self, task_id: str) -> ReportView | None:
         """A failover's, of any task that was ordered; one step has failed, one runs."""
         task = self.known_tasks.get(task_id)
-        return None if task is None else made_up_report(task)
+        return None if task is None else made_up_report(task, PAYROLL)
 
     async def tasks(self, which: TaskFilter) -> list[TaskView]:
         """Those that were ordered."""

@@ -1,8 +1,8 @@
 """Paths in any case [G2], with doubled slashes and a slash at the end: an ASGI layer before the routes.
 
 It compares a path piece by piece with the routes' own patterns and, where one fits, puts the fixed pieces in the case
-in which the route is written. Pieces that stand for an identifier keep theirs. Of two patterns that fit, the one with
-more fixed pieces wins.
+in which the route is written. Pieces that stand for an identifier keep theirs, and so does the rest of a path whose
+pattern ends in `{rest:path}`. Of two patterns that fit, the one with more fixed pieces wins; with a rest it comes last.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class AnyCase:
             raise ValueError("two routes write one path in different case: only one of them would be found")
         for found in {pattern(path) for path in paths}:
             self._patterns.setdefault(len(found), []).append(found)
+        self._rests = [pattern(path)[:-1] for path in sorted(paths) if path.endswith(":path}")]
         for patterns in self._patterns.values():
             patterns.sort(key=lambda one: one.count(None))
 
@@ -42,6 +43,10 @@ class AnyCase:
             pairs = list(zip(wanted, pieces, strict=True))
             if all(fixed is None or fixed.lower() == piece.lower() for fixed, piece in pairs):
                 return "/" + "/".join(fixed or piece for fixed, piece in pairs)
+        for begin in self._rests:
+            pairs = list(zip(begin, pieces, strict=False))
+            if len(pieces) > len(begin) and all(fixed is None or fixed.lower() == p.lower() for fixed, p in pairs):
+                return "/" + "/".join([*(fixed or piece for fixed, piece in pairs), *pieces[len(begin) :]])
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,6 +15,11 @@ from farshore.api.bounded import Bounded
 from farshore.api.last_resort import LastResort
 from farshore.api.routes import (
     accounts,
+    alerts,
+    catalog,
+    empty_lists,
+    events,
+    not_offered,
     recovery_actions,
     reports,
     sign_in,
@@ -59,8 +64,13 @@ ROUTERS = (
     vpg_actions.router,
     recovery_actions.router,
     reports.router,
+    alerts.router,
+    events.router,
+    catalog.router,
+    empty_lists.router,
     vpg_settings_parts.router,
     vpg_settings.router,
+    not_offered.router,  # last: its paths hold everything below them
 )
 
 log = logging.getLogger("farshore.api")

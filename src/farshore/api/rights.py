@@ -6,6 +6,7 @@ them as everybody. docs/security.md shows it in words.
 
 from __future__ import annotations
 
+from farshore.api.offers import NOT_OFFERED
 from farshore.model.access import Right
 
 _TABLE = """
@@ -22,15 +23,33 @@ own         DELETE  /v1/session
 own         GET     /v1/accounts/self
 own         POST    /v1/accounts/self/password
 
+read        GET     /v1/alerts
+read        GET     /v1/alerts/entities
+read        GET     /v1/alerts/helpidentifiers
+read        GET     /v1/alerts/levels
+read        GET     /v1/alerts/{alert_id}
+read        GET     /v1/events
+read        GET     /v1/events/categories
+read        GET     /v1/events/entities
+read        GET     /v1/events/types
+read        GET     /v1/events/{event_id}
 read        GET     /v1/localsite
 read        GET     /v1/localsite/pairingstatuses
+read        GET     /v1/localsite/settings/loginBanner
 read        GET     /v1/peersites/pairingstatuses
 read        GET     /v1/reports/recovery/{task_id}
+read        GET     /v1/reports/resources
+read        GET     /v1/serviceprofiles
+read        GET     /v1/serviceprofiles/{profile_id}
+read        GET     /v1/statistics/vms
 read        GET     /v1/tasks
 read        GET     /v1/tasks/types
 read        GET     /v1/tasks/{task_id}
 read        GET     /v1/vms
 read        GET     /v1/vms/{vm_id}
+read        GET     /v1/vms/{vm_id}/pointsInTime
+read        GET     /v1/vms/{vm_id}/pointsInTime/stats
+read        GET     /v1/volumes
 read        GET     /v1/vpgs
 read        GET     /v1/vpgs/entitytypes
 read        GET     /v1/vpgs/failovercommitpolicies
@@ -43,8 +62,17 @@ read        GET     /v1/vpgs/{vpg_id}
 read        GET     /v1/vpgs/{vpg_id}/Checkpoints
 read        GET     /v1/vpgs/{vpg_id}/Checkpoints/stats
 
+read        GET     /v1/zorgs
+read        GET     /v1/zorgs/{zorg_id}
+
+read_site   GET     /v1/datastores
+read_site   GET     /v1/datastores/{datastore_id}
+read_site   GET     /v1/license
 read_site   GET     /v1/peersites
 read_site   GET     /v1/peersites/{site_id}
+read_site   GET     /v1/reports/recovery
+read_site   GET     /v1/vcd/validOrgVdcs
+read_site   GET     /v1/vcd/vmsWithoutMorefId
 read_site   GET     /v1/virtualizationsites
 read_site   GET     /v1/virtualizationsites/{site_id}
 read_site   GET     /v1/virtualizationsites/{site_id}/datastoreclusters
@@ -55,8 +83,15 @@ read_site   GET     /v1/virtualizationsites/{site_id}/hostclusters
 read_site   GET     /v1/virtualizationsites/{site_id}/hosts
 read_site   GET     /v1/virtualizationsites/{site_id}/hosts/{host_id}
 read_site   GET     /v1/virtualizationsites/{site_id}/networks
+read_site   GET     /v1/virtualizationsites/{site_id}/orgvdcs
+read_site   GET     /v1/virtualizationsites/{site_id}/repositories
 read_site   GET     /v1/virtualizationsites/{site_id}/resourcepools
+read_site   GET     /v1/virtualizationsites/{site_id}/vcdvapps
 read_site   GET     /v1/virtualizationsites/{site_id}/vms
+read_site   GET     /v1/vras
+read_site   GET     /v1/vras/ipconfigurationtypes
+read_site   GET     /v1/vras/statuses
+read_site   GET     /v1/vras/{vra_id}
 read_site   GET     /v1/vpgSettings
 read_site   GET     /v1/vpgSettings/{settings_id}
 read_site   GET     /v1/vpgSettings/{settings_id}/basic
@@ -68,6 +103,8 @@ read_site   GET     /v1/vpgSettings/{settings_id}/scripting
 read_site   GET     /v1/vpgSettings/{settings_id}/vms
 read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}
 
+operate     POST    /v1/alerts/{alert_id}/dismiss
+operate     POST    /v1/alerts/{alert_id}/undismiss
 operate     POST    /v1/vpgs/{vpg_id}/Checkpoints
 operate     POST    /v1/vpgs/{vpg_id}/CloneAbort
 operate     POST    /v1/vpgs/{vpg_id}/CloneStart
@@ -124,7 +161,7 @@ def _read(table: str) -> dict[Route, Right]:
     return {(method, path): Right[right] for right, method, path in rows}
 
 
-RIGHTS: dict[Route, Right] = _read(_TABLE)
+RIGHTS: dict[Route, Right] = _read(_TABLE) | {route: Right.read for one in NOT_OFFERED for route in one.routes()}
 
 
 def right_of(method: str, path: str) -> Right:

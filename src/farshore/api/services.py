@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from farshore.api.record_services import RecordServices
 from farshore.model.access import Account, AccountOrder, AuditRecord, Role
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.views import (
@@ -27,7 +28,7 @@ from farshore.model.views import (
 )
 
 
-class Services(Protocol):
+class Services(RecordServices, Protocol):
     """The site behind the API."""
 
     async def verify_password(self, user: str, password: str) -> Account | None:

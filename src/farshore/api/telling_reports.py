@@ -14,8 +14,18 @@ from farshore.api.wire.reports import (
 from farshore.model.enumerations import word
 from farshore.model.views import ReportStep, ReportView
 
-_TYPES = {"FailOver": "Failover", "FailOverTest": "Failover Test"}
-"""Types of tasks that reports call by another word."""
+REPORTED = {
+    "FailOver": "Failover",
+    "FailoverCommit": "Failover Commit",
+    "FailoverRollback": "Failover Rollback",
+    "FailOverTest": "Failover Test",
+    "StopFailOverTest": "Stop Failover Test",
+    "Move": "Move",
+    "MoveCommit": "Move Commit",
+    "MoveRollback": "Move Rollback",
+    "Clone": "Clone",
+}
+"""Types of tasks that are listed as reports, by the words that reports have for them."""
 
 
 def _seconds(value: float | None) -> str | None:
@@ -42,7 +52,7 @@ def tell_report(view: ReportView) -> RecoveryReportApi:
         recovery_operation_identifier=view.task_id,
         general=RecoveryReportsGeneralApi(
             vpg_name=view.vpg_name,
-            recovery_type=_TYPES.get(view.type, view.type),
+            recovery_type=REPORTED.get(view.type, view.type),
             start_time=moment(view.started_ns),
             end_time=moment_or_none(view.completed_ns),
             point_in_time=None if checkpoint is None else moment(checkpoint.time_ns),

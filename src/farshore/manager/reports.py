@@ -7,7 +7,7 @@ from typing import Any
 
 from dbos import DBOS
 
-from farshore.errors import FarshoreError, NotPermitted
+from farshore.errors import FarshoreError, NotFound, NotPermitted
 from farshore.model.task import TaskState
 from farshore.model.views import ReportStep, ReportView
 from farshore.site.peer_server import Call
@@ -44,6 +44,13 @@ class Reports:
             return ReportView.model_validate(told) if told else None
         return await self._own(task)
 
+    async def without_steps(self, task_id: str) -> ReportView:
+        """What the task alone tells of an operation. Raises NotFound."""
+        task = await asyncio.to_thread(self._site.tasks.get, task_id)
+        if task is None:
+            raise NotFound(f"There is no task {task_id}.", "List them with GET /v1/tasks.")
+        return _of_task(task)
+
     async def answer_report(self, caller: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """The other site asks for the report of a task that it passed on."""
         task_id = str(arguments["task_id"])
@@ -57,22 +64,28 @@ class Reports:
         checkpoint = next((s["output"] for s in reversed(steps) if _recovered_to(s)), None)
         ran = next((s["completed_at_epoch_ms"] for s in steps if s["function_name"] == "await_running"), None)
         rpo = None if checkpoint is None else max(0.0, (task.started_ns - int(checkpoint["time_ns"])) / 1e9)
-        return ReportView(
-            task_id=task.id,
-            type=task.type,
-            vpg_name=task.vpg_name,
-            who=task.who,
-            state=TaskState(task.state),
-            started_ns=task.started_ns,
-            completed_ns=task.completed_ns,
-            reason=task.reason,
-            note=task.note,
-            checkpoint=checkpoint_view(checkpoint) if checkpoint else None,
-            rpo_seconds=rpo,
-            rto_seconds=None if ran is None else max(0.0, (ran * MS - task.started_ns) / 1e9),
-            vms=_vm_names(task.request),
-            steps=tuple(_step(step) for step in steps if step["function_name"] != UNTOLD),
-        )
+        found = {
+            "checkpoint": checkpoint_view(checkpoint) if checkpoint else None,
+            "rpo_seconds": rpo,
+            "rto_seconds": None if ran is None else max(0.0, (ran * MS - task.started_ns) / 1e9),
+            "steps": tuple(_step(step) for step in steps if step["function_name"] != UNTOLD),
+        }
+        return _of_task(task).model_copy(update=found)
+
+
+def _of_task(task: TaskRow) -> ReportView:
+    return ReportView(
+        task_id=task.id,
+        type=task.type,
+        vpg_name=task.vpg_name,
+        who=task.who,
+        state=TaskState(task.state),
+        started_ns=task.started_ns,
+        completed_ns=task.completed_ns,
+        reason=task.reason,
+        note=task.note,
+        vms=_vm_names(task.request),
+    )
 
 
 def _recovered_to(step: Any) -> bool:

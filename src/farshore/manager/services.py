@@ -11,6 +11,7 @@ from farshore import __version__
 from farshore.errors import BadInput, Conflict, FarshoreError, NotFound
 from farshore.manager.account_services import AccountServices
 from farshore.manager.inventory import Inventory
+from farshore.manager.record_services import RecordServices
 from farshore.manager.recovery_services import RecoveryServices
 from farshore.model.task import TaskState, TaskType, new_task_id
 from farshore.model.views import (
@@ -54,7 +55,7 @@ def task_view(task: TaskRow) -> TaskView:
     )
 
 
-class ManagerServices(AccountServices, RecoveryServices):
+class ManagerServices(AccountServices, RecordServices, RecoveryServices):
     """The site behind the API."""
 
     def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:

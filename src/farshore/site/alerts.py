@@ -1,12 +1,17 @@
-"""Alerts (what is wrong now, one for each matter) and events (what happened, for the record)."""
+"""Alerts (what is wrong now, one for each matter) and events (what happened, for the record).
+
+A dismissed alert stands, and says that it was dismissed, until its matter is gone or gets worse.
+"""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
+from farshore.errors import NotFound
 from farshore.site.clock import now_ns
 from farshore.site.persistence import Database
 from farshore.site.persistence.tables import alert, event
@@ -26,6 +31,21 @@ class Alert:
     fact: str
     remedy: str
     raised_ns: int
+    dismissed: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. `origin` and `result`: of what was audited, whence it came and what was answered."""
+
+    id: int
+    kind: str
+    vpg_id: str
+    who: str
+    text: str
+    occurred_ns: int
+    origin: str = ""
+    result: str = ""
 
 
 class Alerts:
@@ -48,6 +68,8 @@ class Alerts:
         """Raise it, or change its words when it stands already."""
         words = {"fact": fact, "remedy": remedy, "level": level}
         with self._database.transaction() as connection:
+            worse = alert.update().where(alert.c.key == key, alert.c.level != level).values(dismissed=0)
+            connection.execute(worse)
             if connection.execute(alert.update().where(alert.c.key == key).values(**words)).rowcount == 0:
                 row = {"id": str(uuid.uuid4()), "key": key, "vpg_id": vpg_id, "raised_ns": now_ns(), **words}
                 connection.execute(alert.insert().values(**row))
@@ -56,6 +78,26 @@ class Alerts:
         """The matter is gone."""
         with self._database.transaction() as connection:
             connection.execute(alert.delete().where(alert.c.key == key))
+
+    def dismiss(self, alert_id: str, dismissed: bool) -> Alert:
+        """Say that a person has seen to it, or take that back; the alert as it stood. Raises NotFound."""
+        with self._database.transaction() as connection:
+            found = connection.execute(sa.select(alert).where(alert.c.id == alert_id)).first()
+            if found is None:
+                raise NotFound(f"There is no alert {alert_id}.", "List those that stand with GET /v1/alerts.")
+            connection.execute(alert.update().where(alert.c.id == alert_id).values(dismissed=int(dismissed)))
+            return Alert(**dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+    @property
+    def columns(self) -> Any:
+        """The columns of the events, for conditions."""
+        return event.c
+
+    def newest_events(self, limit: int, *conditions: sa.ColumnElement[bool]) -> list[Event]:
+        """The newest events first, of those that meet the conditions (on `Alerts.columns`)."""
+        query = sa.select(event).where(*conditions).order_by(event.c.id.desc()).limit(limit)
+        with self._database.transaction() as connection:
+            return [Event(**dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - as above
 
     def record(
         self, kind: str, text: str, *, who: str = "", vpg_id: str = "", origin: str = "", result: str = ""

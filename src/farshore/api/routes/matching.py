@@ -35,6 +35,14 @@ def check_enumerations(query: Mapping[str, str], member: str, kind: type[IntEnum
         raise BadInput(f"{member}: {error}.", "Name one of these.") from error
 
 
+def is_true(text: str, member: str) -> bool:
+    """A boolean of the query: true, false, 1 or 0 in any case. Raises BadInput."""
+    found = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    if found is None:
+        raise BadInput(f"{member}: it must be true, false, 1 or 0.", "Leave it out for all.")
+    return found
+
+
 def fits_states(query: Mapping[str, str], status: VpgStatus, substatus: VpgSubStatus, priority: Priority) -> bool:
     """Whether a VPG or VM in that state is asked for. Raises BadInput."""
     kinds = ("protectedSiteType", "recoverySiteType", "sourceType", "targetType")

@@ -84,6 +84,15 @@ def _route_to(path: str, kind: type[Wire], choose: _Choose, show: Callable[[Reso
     router.add_api_route(f"/{{site_id}}/{path}", list_resources, methods=["GET"], name=f"list_{path}")
 
 
+@router.get("/{site_id}/hosts/{host_id}")
+async def get_host(request: Request, site_id: str, host_id: str, site: Site) -> Response:
+    """One host."""
+    for one in (await site.site_resources(site_id.lower())).hosts:
+        if one.resource_id.lower() == host_id.lower():
+            return reply(request, HostNativeApi(host_identifier=one.resource_id, virtualization_host_name=one.name))
+    raise NotFound(f"Site {site_id} has no host {host_id}.", f"List them with GET {PATH}/{site_id}/hosts.")
+
+
 _route_to(
     "hosts",
     HostNativeApi,

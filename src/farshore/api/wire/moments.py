@@ -1,4 +1,4 @@
-"""Times on the wire: written in UTC with three decimals; read in the forms that clients send.
+"""Times on the wire: written in UTC with three decimals, for some as `/Date(ms)/`; read in the forms that clients send.
 
 Without an offset a time is the site's local time. A time with three decimals stands for its whole millisecond, so that
 a checkpoint's own `TimeStamp` finds it, as the end of a span too.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated
+
+from pydantic import PlainSerializer, SerializationInfo
 
 from farshore.errors import BadInput
 
@@ -15,6 +18,22 @@ _FORM = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?)?)?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.IGNORECASE | re.ASCII,
 )
+
+
+DOTNET_DATES: dict[str, str] = {"dates": "dotnet"}
+"""The serialization context of an answer whose times are written as `/Date(ms)/` (JSON only)."""
+
+
+def _as_asked(value: str | None, info: SerializationInfo) -> str | None:
+    if value is None or info.context is not DOTNET_DATES:
+        return value
+    stamp = datetime.fromisoformat(value)
+    return f"/Date({int(stamp.timestamp()) * 1000 + stamp.microsecond // 1000})/"
+
+
+Moment = Annotated[str, PlainSerializer(_as_asked, when_used="json")]
+"""A time as `moment` makes it; in JSON it is written the way that the caller's dialect asks for."""
+MomentOrNone = Annotated[str | None, PlainSerializer(_as_asked, when_used="json")]
 
 
 def moment(time_ns: int) -> str:

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 
 from farshore.api.wire.model import Wire
+from farshore.api.wire.moments import DOTNET_DATES
 from farshore.api.wire.negotiation import wants_xml, xml_type
 from farshore.api.wire.notes import note_headers
 from farshore.api.wire.xml_out import xml_of, xml_of_list, xml_of_text, xml_of_texts
@@ -23,6 +24,11 @@ class ErrorApi(Wire):
     message: str
 
 
+def _context(request: Request) -> dict[str, str] | None:
+    """How times are written for this caller."""
+    return DOTNET_DATES if request.scope.get("farshore.dates") == "dotnet" else None
+
+
 def _answer(
     request: Request, text: str | bytes, kind: str, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -35,7 +41,7 @@ def reply(request: Request, value: Wire, status: int = 200, headers: Mapping[str
     """One object."""
     if wants_xml(request.headers):
         return _answer(request, xml_of(value), xml_type(request.headers), status, headers)
-    return _answer(request, value.model_dump_json(by_alias=True), JSON, status, headers)
+    return _answer(request, value.model_dump_json(by_alias=True, context=_context(request)), JSON, status, headers)
 
 
 def reply_list(request: Request, kind: type[Wire], values: Sequence[Wire]) -> Response:
@@ -44,7 +50,8 @@ def reply_list(request: Request, kind: type[Wire], values: Sequence[Wire]) -> Re
         return _answer(request, xml_of_list(values, kind), xml_type(request.headers))
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(list[kind])  # type: ignore[valid-type]  # known at run time
-    return _answer(request, _adapters[kind].dump_json(list(values), by_alias=True), JSON)
+    text = _adapters[kind].dump_json(list(values), by_alias=True, context=_context(request))
+    return _answer(request, text, JSON)
 
 
 def reply_text(request: Request, value: str) -> Response:

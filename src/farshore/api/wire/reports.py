@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from farshore.api.wire.model import Wire
+from farshore.api.wire.moments import Moment, MomentOrNone
 from farshore.api.wire.vpgs import CheckpointApi
 
 
@@ -15,9 +16,9 @@ class RecoveryReportsGeneralApi(Wire):
 
     vpg_name: str
     recovery_type: str
-    start_time: str
-    end_time: str | None
-    point_in_time: str | None
+    start_time: Moment
+    end_time: MomentOrNone
+    point_in_time: MomentOrNone
     rto_in_seconds: str | None
     status: str
     initiated_by: str
@@ -50,8 +51,8 @@ class RecoverySettingsStepApi(Wire):
 
     description: str
     result: str
-    start_time: str
-    end_time: str | None
+    start_time: Moment
+    end_time: MomentOrNone
     execution_time: str | None
     reason: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.model import Wire
+from farshore.api.wire.moments import Moment, MomentOrNone
 from farshore.model.task import TaskState
 
 
@@ -29,8 +30,8 @@ class TaskApi(Wire):
     task_identifier: str
     type: str
     status: TaskStatusApi
-    started: str
-    completed: str | None
+    started: Moment
+    completed: MomentOrNone
     complete_reason: str
     initiated_by: str
     is_cancellable: bool = False

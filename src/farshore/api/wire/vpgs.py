@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.model import Wire
+from farshore.api.wire.moments import Moment, MomentOrNone
 from farshore.model.policies import CommitPolicy
 from farshore.model.site_kinds import EntityKind
 from farshore.model.vpg import Priority
@@ -17,7 +18,7 @@ class CheckpointApi(Wire):
     """A point that can be recovered to. Our own: `HoleBefore`, history is not continuous before it."""
 
     checkpoint_identifier: str
-    time_stamp: str
+    time_stamp: Moment
     tag: str | None
     hole_before: bool = False
 
@@ -60,7 +61,7 @@ class FailOverTestApi(Wire):
     stage: str
     task_identifier: str
     checkpoint_identifier: str
-    started: str
+    started: Moment
     vms: list[RecoveredVmApi]
 
 
@@ -143,7 +144,7 @@ class VpgApi(Wire):
     target_site: str
     protected_site: ResourceLink
     recovery_site: ResourceLink
-    last_test: str | None
+    last_test: MomentOrNone
     progress_percentage: int
     backup_enabled: bool = False
     active_processes_api: VpgActiveProcessesApi
@@ -204,7 +205,7 @@ class VmApi(Wire):
     target_site: str
     protected_site: ResourceLink
     recovery_site: ResourceLink
-    last_test: str | None
+    last_test: MomentOrNone
     volumes: list[VmVolumeApi]
     is_vm_exists: bool
     link: ResourceLink

@@ -109,6 +109,7 @@ alert = sa.Table(
     sa.Column("fact", sa.Text, nullable=False),
     sa.Column("remedy", sa.Text, nullable=False),
     sa.Column("raised_ns", sa.BigInteger, nullable=False),
+    sa.Column("dismissed", sa.Integer, nullable=False, server_default="0"),  # 1: a person has seen to it
 )
 
 event = sa.Table(

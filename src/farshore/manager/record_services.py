@@ -1,0 +1,98 @@
+"""The part of the API's services that reads the site's records: alerts, events, reports of operations."""
+
+from __future__ import annotations
+
+import asyncio
+
+from farshore.errors import Unavailable
+from farshore.manager.reports import Reports
+from farshore.model.event_kinds import alert_help
+from farshore.model.record_views import AlertView, EventFilter, EventView, ReportFilter
+from farshore.model.views import ReportView
+from farshore.site.alerts import Alert
+from farshore.site.site import Site
+
+
+def alert_view(alert: Alert) -> AlertView:
+    """An alert as people see it."""
+    return AlertView(
+        alert_id=alert.id,
+        level=alert.level.capitalize(),
+        entity="Vpg" if alert.vpg_id else "Zvm",
+        help_id=alert_help(alert.key),
+        fact=alert.fact,
+        remedy=alert.remedy,
+        raised_ns=alert.raised_ns,
+        dismissed=bool(alert.dismissed),
+        vpg_id=alert.vpg_id,
+    )
+
+
+class RecordServices:
+    """See api.services for what each method promises."""
+
+    _site: Site
+    _reports: Reports
+
+    async def alerts(self) -> list[AlertView]:
+        """All alerts that stand, oldest first."""
+        return [alert_view(alert) for alert in await asyncio.to_thread(self._site.alerts.all)]
+
+    async def dismiss_alert(self, alert_id: str, *, dismissed: bool, who: str) -> None:
+        """Say that a person has seen to it, or take that back. NotFound."""
+        alert = await asyncio.to_thread(self._site.alerts.dismiss, alert_id, dismissed)
+        text = f"An alert was {'dismissed' if dismissed else 'taken up again'}: {alert.fact}"
+        await asyncio.to_thread(self._site.alerts.record, "alert", text, who=who, vpg_id=alert.vpg_id)
+
+    async def events(self, which: EventFilter) -> list[EventView]:
+        """Events that the filter lets through, newest first."""
+        columns = self._site.alerts.columns
+        wanted = (
+            (which.event_id, columns.id.__eq__),
+            (which.kinds, columns.kind.in_),
+            (which.who, columns.who.__eq__),
+            (which.vpg_id, columns.vpg_id.__eq__),
+            (which.from_ns, columns.occurred_ns.__ge__),
+            (which.to_ns, columns.occurred_ns.__le__),
+        )
+        conditions = [compare(value) for value, compare in wanted if value is not None]
+        if which.of_vpgs is not None:
+            conditions.append(columns.vpg_id != "" if which.of_vpgs else columns.vpg_id == "")
+        found = await asyncio.to_thread(self._site.alerts.newest_events, which.limit, *conditions)
+        return [
+            EventView(
+                event_id=event.id,
+                kind=event.kind,
+                text=event.text,
+                who=event.who,
+                vpg_id=event.vpg_id,
+                occurred_ns=event.occurred_ns,
+                origin=event.origin,
+                result=event.result,
+            )
+            for event in found
+        ]
+
+    async def reports(self, which: ReportFilter) -> list[ReportView]:
+        """Reports of the operations that the filter lets through, newest first.
+
+        One that the other site carries out and does not answer for is told by its task alone, without steps.
+        """
+        columns = self._site.tasks.columns
+        wanted = (
+            (which.types, columns.type.in_),
+            (which.vpg_names, columns.vpg_name.in_),
+            (which.states, columns.state.in_),
+            (which.from_ns, columns.started_ns.__ge__),
+            (which.to_ns, columns.started_ns.__le__),
+        )
+        conditions = [compare(value) for value, compare in wanted if value is not None]
+        found = await asyncio.to_thread(self._site.tasks.newest, which.skip + which.limit, *conditions)
+        return [await self._report_of(task.id) for task in found[which.skip :]]
+
+    async def _report_of(self, task_id: str) -> ReportView:
+        try:
+            report = await self._reports.of(task_id)
+        except Unavailable:
+            report = None
+        return report or await self._reports.without_steps(task_id)

@@ -1,0 +1,107 @@
+"""The records of a made-up site: two alerts, three events, and reports of what was ordered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from farshore.model.record_views import AlertView, EventFilter, EventView, ReportFilter
+from farshore.model.task import TaskState
+from farshore.model.views import CheckpointView, ReportStep, ReportView, TaskView
+
+VPG = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+START_NS = 1_795_600_000_123_456_789
+SECOND = 1_000_000_000
+OF_VPG, OF_SITE = "a0000000-0000-4000-8000-00000000000a", "b0000000-0000-4000-8000-00000000000b"
+
+
+def made_up_report(task: TaskView, vpg_name: str) -> ReportView:
+    """A report of that task: of three steps one went well, one failed, one runs."""
+    return ReportView(
+        task_id=task.task_id,
+        type=task.type,
+        vpg_name=vpg_name,
+        who=task.who,
+        state=task.state,
+        started_ns=START_NS,
+        completed_ns=task.completed_ns,
+        note="Waiting for <the> first output",
+        checkpoint=CheckpointView(checkpoint_id="9", time_ns=START_NS - 4 * SECOND, tag="end & of <day>"),
+        rpo_seconds=4.0,
+        rto_seconds=2.25,
+        vms=("db", "web"),
+        steps=(
+            ReportStep(name="pin_checkpoint", started_ns=START_NS, completed_ns=START_NS + SECOND // 4),
+            ReportStep(
+                name="tell_peer", started_ns=START_NS + SECOND, completed_ns=START_NS + 2 * SECOND, error="no <answer>"
+            ),
+            ReportStep(name="start_vms", started_ns=START_NS + 2 * SECOND),
+        ),
+    )
+
+
+def made_up_alerts(dismissed: frozenset[str]) -> list[AlertView]:
+    """An alert of the VPG and one of the site."""
+    return [
+        AlertView(
+            alert_id=alert_id,
+            level=level,
+            entity="Vpg" if vpg_id else "Zvm",
+            help_id="FSH0006" if vpg_id else "FSH0004",
+            fact="It <is> wrong",
+            remedy="See & mend it",
+            raised_ns=START_NS,
+            dismissed=alert_id in dismissed,
+            vpg_id=vpg_id,
+        )
+        for alert_id, level, vpg_id in ((OF_VPG, "Warning", VPG), (OF_SITE, "Error", ""))
+    ]
+
+
+def made_up_events() -> list[EventView]:
+    """An operation's end, one that failed, one of the site itself; newest first."""
+    later, first = START_NS + 2 * SECOND, START_NS
+    return [
+        EventView(event_id=3, kind="FailOverTest", text="done", who="admin", vpg_id=VPG, occurred_ns=later),
+        EventView(event_id=2, kind="Move", text="failed: no", who="admin", vpg_id=VPG, occurred_ns=first + SECOND),
+        EventView(event_id=1, kind="clock", text="The <clock> was set.", occurred_ns=first),
+    ]
+
+
+@dataclass
+class MadeUpRecords:
+    """Alerts, events and reports in memory."""
+
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    known_tasks: dict[str, TaskView] = field(default_factory=dict)
+    ending: TaskState | None = None
+    """As what every task ends at the second look; None: none ends."""
+    dismissed: frozenset[str] = frozenset()
+    """Identifiers of alerts."""
+
+    async def reports(self, which: ReportFilter) -> list[ReportView]:
+        """Of the tasks that were ordered; what is asked for is noted."""
+        self.calls.append(("reports", which))
+        found = [made_up_report(task, "a VPG") for task in self.known_tasks.values() if task.type in which.types]
+        return found[which.skip : which.skip + which.limit]
+
+    async def alerts(self) -> list[AlertView]:
+        """Both."""
+        return made_up_alerts(self.dismissed)
+
+    async def dismiss_alert(self, alert_id: str, *, dismissed: bool, who: str) -> None:
+        """Noted."""
+        self.calls.append(("dismiss_alert", (alert_id, dismissed, who)))
+        self.dismissed = self.dismissed | {alert_id} if dismissed else self.dismissed - {alert_id}
+
+    async def events(self, which: EventFilter) -> list[EventView]:
+        """All three, of which the filter's kinds, account, VPG and identifier choose; the filter is noted."""
+        self.calls.append(("events", which))
+        return [
+            event
+            for event in made_up_events()
+            if (which.kinds is None or event.kind in which.kinds)
+            and which.event_id in {None, event.event_id}
+            and which.who in {None, event.who}
+            and which.of_vpgs in {None, bool(event.vpg_id)}
+        ]
