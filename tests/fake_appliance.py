@@ -6,6 +6,7 @@ SIGKILL just before or just after the effect of its n-th call.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -44,8 +45,8 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", "retired")
-"""What failover and move leave in a fake appliance: VMs that do not run, what halted them, and so on."""
+RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", "retired", "clones", "cloned")
+"""What recoveries and clones leave in a fake appliance: VMs that do not run, what halted them, and so on."""
 
 
 @dataclass
@@ -56,6 +57,8 @@ class FakeAppliance:
     killer: Killer = field(default_factory=Killer)
     refuse: frozenset[str] = frozenset()
     silent: bool = False
+    waits: bool = False
+    """Whether somebody was never answered."""
 
     def state(self) -> dict[str, Any]:
         """What it holds."""
@@ -80,6 +83,10 @@ class FakeAppliance:
             self.killer.after()
             raise Conflict(f"{call} is refused.", "")
         state = self.state()
+        if call == "clone_status" and state.get("stuck"):
+            self.killer.after()
+            self.waits = True
+            await asyncio.Event().wait()
         try:
             answer = getattr(self, f"_{call}")(state, **args)
         except FarshoreError:
@@ -259,6 +266,55 @@ class FakeAppliance:
 
     def _retire_journal(self, state: dict[str, Any], vpg_id: str, volumes: list[int] | None) -> None:
         state["retired"][vpg_id] = volumes
+
+    def _datastores(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """Two, the second with more room."""
+        rooms = state.get("rooms", {"d1": 10, "d2": 20})
+        return [{"datastore_id": one, "name": f"store {one}", "room_bytes": room} for one, room in rooms.items()]
+
+    def _begin_clone(
+        self,
+        state: dict[str, Any],
+        vpg_id: str,
+        operation: str,
+        checkpoint: dict[str, Any],
+        datastore_id: str,
+        definitions: list[Any],
+        volumes: dict[str, Any],
+    ) -> None:
+        assert state["pins"].get(operation) == checkpoint["id"]
+        assert {d["id"] for d in definitions} == set(volumes)
+        what = {"checkpoint": checkpoint["id"], "datastore": datastore_id, "volumes": volumes, "state": "copying"}
+        state["clones"].setdefault(operation, what | {"looked": 0})
+
+    def _clone_status(self, state: dict[str, Any], operation: str) -> dict[str, Any]:
+        """The first answer is "copying", later ones are "copied"; with "unwell" it fails."""
+        record = state["clones"].get(operation)
+        if record is None:
+            raise NotFound("There is no such clone.", "")
+        if state.get("unwell"):
+            record["state"] = "failed"
+        told = {"state": record["state"], "reason": "The store is full.", "done_bytes": 1, "total_bytes": 2}
+        if record["state"] == "copying":
+            record["state"] = "copied"
+        return told
+
+    def _adopt_clone(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
+        record = state["clones"][operation]
+        assert record["state"] in ("copied", "adopted")
+        record["state"] = "adopted"
+        vms = [{"id": f"c-{vm}", "name": f"name-{vm} (clone)", "disks": DISKS} for vm in record["volumes"]]
+        state["cloned"] |= {vm["id"]: vm["name"] for vm in vms}
+        return vms
+
+    def _keep_clone(self, state: dict[str, Any], operation: str) -> None:
+        if state["clones"].get(operation, {}).get("state") == "adopted":
+            del state["clones"][operation]
+
+    def _remove_clone(self, state: dict[str, Any], operation: str) -> None:
+        record = state["clones"].pop(operation, None)
+        for vm in record["volumes"] if record else ():
+            state["cloned"].pop(f"c-{vm}", None)
 
     def _recovered_status(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
         return list(state["recovered"].get(operation, []))

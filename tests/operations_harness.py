@@ -32,6 +32,8 @@ from tests.fake_appliance import FakeAppliance, FakePeer, Killer
 
 NORTH = "00000000-0000-4000-8000-000000000001"
 VPG = "00000000-0000-4000-8000-00000000000a"
+BESIDE = "00000000-0000-4000-8000-00000000000b"
+"""The operation that runs beside the one that is killed."""
 END_SECONDS = 30
 AT_ONCE = 10
 
@@ -51,55 +53,77 @@ MOVE: dict[str, Any] = {
     "keep_source_vms": False,
 }
 BACK: dict[str, Any] = {"reverse_protection": True}
+CLONE: dict[str, Any] = {"checkpoint_id": None, "datastore_id": None, "vm_ids": None}
 AWAY: dict[str, Any] = {"reverse_protection": False, "keep_source_vms": False}
 
-SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]] = {
-    # name: what comes before it, kind, request, how the fakes behave
-    "protect": ([], TaskType.CreateProtectionGroup, {}, {}),
-    "protect_refused": ([], TaskType.CreateProtectionGroup, {}, {"north": frozenset({"protect_vpg"})}),
-    "checkpoint": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {}),
-    "checkpoint_void": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {"void": 2}),
-    "test": (["protect"], TaskType.FailOverTest, {"checkpoint_id": None, "vm_ids": ["name-vm1"]}, {}),
-    "test_refused": (
-        ["protect"],
-        TaskType.FailOverTest,
-        {"checkpoint_id": "7", "vm_ids": None},
-        {"south": frozenset({"start_recovered_vms"})},
-    ),
-    "stop": (["protect", "test"], TaskType.StopFailOverTest, {"success": True, "summary": "ok", "test_task": None}, {}),
-    "remove": (["protect"], TaskType.RemoveProtectionGroup, {"force": False, "keep_recovery_volumes": False}, {}),
-    "remove_refused": (
-        ["protect"],
-        TaskType.RemoveProtectionGroup,
-        {"force": False, "keep_recovery_volumes": False},
-        {"south": frozenset({"forget_vpg"})},
-    ),
-    "failover": (["protect", "test"], TaskType.FailOver, FAILOVER, {}),
-    "failover_halting": (["protect"], TaskType.FailOver, FAILOVER | {"shutdown_policy": 2}, {}),
-    "failover_of_one": (["protect"], TaskType.FailOver, FAILOVER | {"vm_ids": ["vm1"]}, {}),
-    "commit": (["protect", "failover"], TaskType.FailoverCommit, {"reverse_protection": False}, {}),
-    "commit_reverse": (["protect", "failover_halting"], TaskType.FailoverCommit, BACK, {}),
-    "commit_of_one": (["protect", "failover_of_one"], TaskType.FailoverCommit, BACK, {}),
-    "rollback": (["protect", "failover_halting"], TaskType.FailoverRollback, {}, {}),
-    "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
-    "move": (["protect"], TaskType.Move, MOVE, {}),
-    "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),
-    "move_rollback": (["protect", "move"], TaskType.MoveRollback, {}, {}),
-} | {
-    f"failover_refused_{call}": (
-        ["protect"],
-        TaskType.FailOver,
-        FAILOVER | {"shutdown_policy": 2},
-        {where: frozenset({call})},
-    )
-    for where, call in (
-        ("south", "pin_checkpoint"),
-        ("north", "halt_vms"),
-        ("south", "definitions_at"),
-        ("south", "open_views"),
-        ("south", "start_recovered_vms"),
-    )
-}
+SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]] = (
+    {
+        # name: what comes before it, kind, request, how the fakes behave
+        "protect": ([], TaskType.CreateProtectionGroup, {}, {}),
+        "protect_refused": ([], TaskType.CreateProtectionGroup, {}, {"north": frozenset({"protect_vpg"})}),
+        "checkpoint": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {}),
+        "checkpoint_void": (["protect"], TaskType.InsertTaggedCP, {"name": "tag"}, {"void": 2}),
+        "test": (["protect"], TaskType.FailOverTest, {"checkpoint_id": None, "vm_ids": ["name-vm1"]}, {}),
+        "test_refused": (
+            ["protect"],
+            TaskType.FailOverTest,
+            {"checkpoint_id": "7", "vm_ids": None},
+            {"south": frozenset({"start_recovered_vms"})},
+        ),
+        "stop": (
+            ["protect", "test"],
+            TaskType.StopFailOverTest,
+            {"success": True, "summary": "ok", "test_task": None},
+            {},
+        ),
+        "remove": (["protect"], TaskType.RemoveProtectionGroup, {"force": False, "keep_recovery_volumes": False}, {}),
+        "remove_refused": (
+            ["protect"],
+            TaskType.RemoveProtectionGroup,
+            {"force": False, "keep_recovery_volumes": False},
+            {"south": frozenset({"forget_vpg"})},
+        ),
+        "clone": (["protect"], TaskType.Clone, CLONE | {"datastore_id": "d1", "vm_ids": ["name-vm1"]}, {}),
+        "clone_unwell": (["protect"], TaskType.Clone, CLONE, {"unwell": True}),
+        "clone_abort": (["protect"], TaskType.AbortClone, {}, {"stuck": True, "beside": CLONE}),
+        "remove_beside_a_clone": (
+            ["protect"],
+            TaskType.RemoveProtectionGroup,
+            {"force": True, "keep_recovery_volumes": False},
+            {"stuck": True, "beside": CLONE},
+        ),
+        "failover": (["protect", "test"], TaskType.FailOver, FAILOVER, {}),
+        "failover_halting": (["protect"], TaskType.FailOver, FAILOVER | {"shutdown_policy": 2}, {}),
+        "failover_of_one": (["protect"], TaskType.FailOver, FAILOVER | {"vm_ids": ["vm1"]}, {}),
+        "commit": (["protect", "failover"], TaskType.FailoverCommit, {"reverse_protection": False}, {}),
+        "commit_reverse": (["protect", "failover_halting"], TaskType.FailoverCommit, BACK, {}),
+        "commit_of_one": (["protect", "failover_of_one"], TaskType.FailoverCommit, BACK, {}),
+        "rollback": (["protect", "failover_halting"], TaskType.FailoverRollback, {}, {}),
+        "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
+        "move": (["protect"], TaskType.Move, MOVE, {}),
+        "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),
+        "move_rollback": (["protect", "move"], TaskType.MoveRollback, {}, {}),
+    }
+    | {
+        f"clone_refused_{call}": (["protect"], TaskType.Clone, CLONE, {"south": frozenset({call})})
+        for call in ("begin_clone", "adopt_clone")
+    }
+    | {
+        f"failover_refused_{call}": (
+            ["protect"],
+            TaskType.FailOver,
+            FAILOVER | {"shutdown_policy": 2},
+            {where: frozenset({call})},
+        )
+        for where, call in (
+            ("south", "pin_checkpoint"),
+            ("north", "halt_vms"),
+            ("south", "definitions_at"),
+            ("south", "open_views"),
+            ("south", "start_recovered_vms"),
+        )
+    }
+)
 
 
 def prepare(folder: Path) -> None:
@@ -115,8 +139,9 @@ def fakes(folder: Path, behave: dict[str, Any], at: str) -> tuple[FakeAppliance,
     killer = Killer(at)
     own = FakeAppliance(folder / "south.json", killer, behave.get("south", frozenset()))
     north = FakeAppliance(folder / "north.json", killer, behave.get("north", frozenset()))
-    if "void" in behave:
-        own.save(own.state() | {"void": behave["void"]})
+    flags = {name: value for name, value in behave.items() if name in ("void", "unwell", "stuck")}
+    if flags:
+        own.save(own.state() | flags)
     return own, FakePeer(north, folder / "north-rows.json")
 
 
@@ -133,10 +158,12 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
     site = open_site(folder, own)
     bind_fakes(site, own, peer)
     task_id = f"00000000-0000-4000-8000-{list(SCENARIOS).index(name):012d}.{site.id}"
-    orders.new_task_id = lambda _site_id: task_id
     engine.launch(site, folder / "operations.sqlite")
     taken = Orders(site)
     await taken.resume()
+    if "beside" in behave and site.tasks.get(task_id) is None:
+        await begin_clone_beside(site, own, taken, behave["beside"])
+    orders.new_task_id = lambda _site_id: task_id
     if site.tasks.get(task_id) is None:
         if kind is TaskType.CreateProtectionGroup:
             order = VpgOrder(name="shop", protected_site_id=NORTH, recovery_site_id=site.id, vm_ids=("vm1", "vm2"))
@@ -147,6 +174,10 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
     while (task := site.tasks.get(task_id)) is None or task.live:
         assert time.monotonic() < deadline, "the operation did not end"
         await asyncio.sleep(0.02)
+    # What a clone has at the appliance goes after its task has ended.
+    while own.state()["clones"]:
+        assert time.monotonic() < deadline, "the clone's record stayed"
+        await asyncio.sleep(0.02)
     # A refused test is marked as failed after its task has ended.
     while any(test.state == "starting" for test in site.tests.of(VPG)):
         assert time.monotonic() < deadline, "the test's row did not end"
@@ -154,11 +185,24 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
     return {"calls": own.killer.calls, "end": observe(site, own, peer, task_id)}
 
 
+async def begin_clone_beside(site: Site, own: FakeAppliance, taken: Orders, request: dict[str, Any]) -> None:
+    """Order a clone that gets no further, unless it was ordered; wait until it copies."""
+    beside = f"{BESIDE}.{site.id}"
+    orders.new_task_id = lambda _site_id: beside
+    if site.tasks.get(beside) is None:
+        await taken.place(TaskType.Clone, VPG, site.id, request, "tester")
+    deadline = time.monotonic() + END_SECONDS
+    while BESIDE not in own.state()["clones"] or not own.waits:
+        assert time.monotonic() < deadline, "the clone did not begin"
+        await asyncio.sleep(0.02)
+
+
 def observe(site: Site, own: FakeAppliance, peer: FakePeer, task_id: str) -> dict[str, Any]:
     """All that can be seen of the end."""
-    task = site.tasks.get(task_id)
+    task, beside = site.tasks.get(task_id), site.tasks.get(f"{BESIDE}.{site.id}")
     assert task is not None
     return {
+        "beside": beside and [beside.state, beside.reason],
         "task": [task.state, task.progress, task.reason, task.note],
         "rows": [[row.vpg.id, row.phase, row.vpg.version, len(row.vpg.volumes)] for row in site.vpgs.all()],
         "vpgs": [timeless(row.vpg.model_dump(mode="json")) for row in site.vpgs.all()],

@@ -162,9 +162,7 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
     async def protected_vms(self) -> list[ProtectedVmView]:
         """Its VMs."""
         disks = (SiteDiskView(disk_id="disk-a", size_bytes=1 << 30),)
-        return [
-            ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=self._vpg(), disks=disks) for vm in _vpg().vms
-        ]
+        return [ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=self._vpg(), disks=disks) for vm in _vpg().vms]
 
     async def checkpoints(
         self,
@@ -220,6 +218,14 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
     async def failover_rollback(self, vpg_id: str, who: str) -> str:
         """Noted."""
         return self._order("FailoverRollback", who)
+
+    async def clone(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
+        """Noted."""
+        return self._order("Clone", who, **arguments)
+
+    async def clone_abort(self, vpg_id: str, who: str) -> str:
+        """Noted."""
+        return self._order("AbortClone", who)
 
     async def move(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
         """Noted."""

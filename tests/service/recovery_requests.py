@@ -12,6 +12,7 @@ from tests.service.made_up_site import VPG, Running
 API = "{http://schemas.zerto.com/zvm/api}"
 NOTATIONS = ("json", "xml")
 ROOTS = {
+    "CloneStart": "CloneStartDataApi",
     "Failover": "FailoverDataApi",
     "FailoverCommit": "FailoverCommitDataApi",
     "move": "MoveVpgDataApi",

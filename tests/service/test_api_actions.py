@@ -204,7 +204,7 @@ def test_g8_a_busy_vpg_refuses(api: Running) -> None:
     assert "busy with Move" in api.http.post(TEST, headers={"Accept": "text/xml"}).text
 
 
-@pytest.mark.parametrize("action", ["CLONEABORT", "Clonestart", "pause", "resume", "forcesync"])
+@pytest.mark.parametrize("action", ["pause", "resume", "forcesync"])
 def test_what_is_not_offered_yet_says_so(api: Running, action: str) -> None:
     """501, naming it; nothing looks as if it had been done."""
     reply = api.http.post(f"/v1/vpgs/{VPG}/{action}")

@@ -149,6 +149,18 @@ class Services(RecordServices, Protocol):
     async def failover_rollback(self, vpg_id: str, who: str) -> str:
         """Undo the failover in Before Commit; the task's identifier. NotFound, Conflict."""
 
+    async def clone(
+        self, vpg_id: str, *, checkpoint_id: str | None, datastore_id: str | None, vm_ids: list[str] | None, who: str
+    ) -> str:
+        """Copy some VMs (None: all) at a checkpoint (None: the latest) to VMs that are off; the task's identifier.
+
+        `datastore_id` None: where there is most room. NotFound for the VPG, BadInput for checkpoint, datastore and VMs,
+        Conflict (the same VM is being cloned to the same place), Unavailable.
+        """
+
+    async def clone_abort(self, vpg_id: str, who: str) -> str:
+        """Stop the VPG's clones, without a trace; the task's identifier. NotFound, Conflict (none runs)."""
+
     async def move(
         self,
         vpg_id: str,

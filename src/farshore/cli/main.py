@@ -11,6 +11,7 @@ import typer
 
 from farshore.cli import (
     account_commands,
+    clone_commands,
     journal_commands,
     pair_command,
     recovery_commands,
@@ -39,6 +40,7 @@ def build() -> typer.Typer:
     app.add_typer(vm_commands.app, name="vm")
     vpg = typer.Typer(help=vpg_commands.HELP, no_args_is_help=True)
     vpg.add_typer(vpg_commands.app)
+    vpg.add_typer(clone_commands.app)
     vpg.add_typer(recovery_commands.app)
     app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")

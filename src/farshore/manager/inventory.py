@@ -44,17 +44,21 @@ class Inventory:
         return [_vm_view(site_id, vm) for vm in told if not vm.get("recovered")]
 
     async def resources(self, site_id: str) -> SiteResourcesView:
-        """An embedded site is one host with one of everything; clients look for a folder named `/`. NotFound."""
+        """An embedded site is one host with one of everything but datastores; clients look for a folder named `/`.
+
+        NotFound, Unavailable.
+        """
         if site_id != self._site.id:
             await asyncio.to_thread(self._site.peers.get, site_id)
         name = await asyncio.to_thread(self._site.site_name, site_id)
+        datastores = await self._site.appliances.ask(site_id, "datastores")
 
         def one(kind: str, words: str) -> tuple[ResourceView, ...]:
             return (ResourceView(resource_id=resource_id(site_id, kind), name=words),)
 
         return SiteResourcesView(
             hosts=one("host", name),
-            datastores=one("datastore", f"{name} store"),
+            datastores=tuple(ResourceView(resource_id=own["datastore_id"], name=own["name"]) for own in datastores),
             networks=one("network", "isolated test network"),
             folders=one("folder", "/"),
             resource_pools=one("pool", name),

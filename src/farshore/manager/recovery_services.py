@@ -59,6 +59,17 @@ class RecoveryServices:
         """All as before the failover [F9]."""
         return await self._at_recovery_site(TaskType.FailoverRollback, vpg_id, {}, who)
 
+    async def clone(
+        self, vpg_id: str, *, checkpoint_id: str | None, datastore_id: str | None, vm_ids: list[str] | None, who: str
+    ) -> str:
+        """Copy VMs (None: all) at a checkpoint (None: the latest) to VMs of their own [L1-L3, L5]."""
+        request = {"checkpoint_id": checkpoint_id, "datastore_id": datastore_id, "vm_ids": vm_ids}
+        return await self._at_recovery_site(TaskType.Clone, vpg_id, request, who)
+
+    async def clone_abort(self, vpg_id: str, who: str) -> str:
+        """Stop the VPG's clones; nothing of them is left [L4]."""
+        return await self._at_recovery_site(TaskType.AbortClone, vpg_id, {}, who)
+
     async def move(
         self,
         vpg_id: str,

@@ -73,6 +73,8 @@ _ALL = frozenset(Action)
 _RECOVERY = frozenset({Action.Failover, Action.FailoverTest, Action.CloneStart, Action.Move})
 _FAILOVER_END = frozenset({Action.FailoverCommit, Action.FailoverRollback})
 _MOVE_END = frozenset({Action.MoveCommit, Action.MoveRollback})
+_CLONE_END = frozenset({Action.CloneAbort})
+"""Taken wherever a clone runs: a commit and a DELETE wait for it."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,15 @@ S, A = Situation, Action
 _WAIT = "Wait until its task has ended."
 RULES: dict[Situation, Rule] = {
     S.Creating: Rule(_ALL - {A.Delete}, _WAIT),
-    S.Deleting: Rule(_ALL, _WAIT),
-    S.Committing: Rule(_ALL, _WAIT),
-    S.RollingBack: Rule(_ALL, _WAIT),
-    S.Promoting: Rule(_ALL, _WAIT),
-    S.FailoverBeforeCommit: Rule(_ALL - _FAILOVER_END, "Commit the failover or roll it back first."),
+    S.Deleting: Rule(_ALL - _CLONE_END, _WAIT),
+    S.Committing: Rule(_ALL - _CLONE_END, _WAIT),
+    S.RollingBack: Rule(_ALL - _CLONE_END, _WAIT),
+    S.Promoting: Rule(_ALL - _CLONE_END, _WAIT),
+    S.FailoverBeforeCommit: Rule(_ALL - _FAILOVER_END - _CLONE_END, "Commit the failover or roll it back first."),
     S.PartialFailoverBeforeCommit: Rule(
-        _ALL - _FAILOVER_END - {A.Checkpoints}, "Commit the failover or roll it back first."
+        _ALL - _FAILOVER_END - _CLONE_END - {A.Checkpoints}, "Commit the failover or roll it back first."
     ),
-    S.MoveBeforeCommit: Rule(_ALL - _MOVE_END, "Commit the move or roll it back first."),
+    S.MoveBeforeCommit: Rule(_ALL - _MOVE_END - _CLONE_END, "Commit the move or roll it back first."),
     S.Moving: Rule(_ALL - {A.Failover, A.CloneStart, A.CloneAbort}, _WAIT),
     S.FailingOver: Rule(_ALL - {A.CloneStart, A.CloneAbort}, _WAIT),
     S.NeedsConfiguration: Rule(

@@ -6,6 +6,7 @@ from typing import Any
 
 from farshore.errors import FarshoreError
 from farshore.model.vpg import Vpg
+from farshore.operations.steps.copy_clone import let_clones_end
 from farshore.operations.steps.finish_task import complete_task, fail_task, show_progress
 from farshore.operations.steps.promote import (
     adopt_recovered,
@@ -25,6 +26,7 @@ async def make_them_ours(task_id: str, vpg: dict[str, Any]) -> dict[str, Any]:
     """Promote, adopt, end the journal, turn the row round; gives {"vpg", "rest"}. Raises what hinders it."""
     recovery = recovery_of(Vpg.model_validate(vpg))
     await demand_running(task_id, recovery.operation, len(recovery.vms))
+    await let_clones_end(task_id, vpg["id"], task_id)  # they read what the recovered VMs are about to write to
     if is_whole(Vpg.model_validate(vpg)):
         vpg = await raise_epoch(task_id, vpg)
     await show_progress(task_id, 20, "Writing the recovered VMs' disks. The VMs run meanwhile.")

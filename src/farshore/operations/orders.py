@@ -18,8 +18,10 @@ from dbos import DBOS
 from farshore.errors import Conflict, FarshoreError, NotPermitted, Unavailable
 from farshore.model.actions import Action
 from farshore.model.task import TaskType, new_task_id
-from farshore.operations import admission, admission_recovery
+from farshore.operations import admission, admission_clone, admission_recovery
 from farshore.operations.admission_recovery import admit_commit, admit_rollback, demand_idle
+from farshore.operations.clone import clone
+from farshore.operations.clone_abort import clone_abort
 from farshore.operations.engine import Workflow, in_thread, start
 from farshore.operations.failover import failover
 from farshore.operations.failover_commit import failover_commit
@@ -65,6 +67,8 @@ KINDS: dict[str, Kind] = {
     TaskType.InsertTaggedCP.value: Kind(insert_checkpoint, admission.admit_checkpoint, changing=False),
     TaskType.FailOverTest.value: Kind(failover_test, admission.admit_failover_test, changing=False),
     TaskType.StopFailOverTest.value: Kind(failover_test_stop, admission.admit_failover_test_stop, changing=False),
+    TaskType.Clone.value: Kind(clone, admission_clone.admit_clone, changing=False),
+    TaskType.AbortClone.value: Kind(clone_abort, admission_clone.admit_clone_abort, changing=False),
     TaskType.FailOver.value: Kind(failover, admission_recovery.admit_failover, changing=True, supersedes=True),
     TaskType.FailoverCommit.value: Kind(failover_commit, admit_commit(Action.FailoverCommit), changing=True),
     TaskType.FailoverRollback.value: Kind(failover_rollback, admit_rollback(Action.FailoverRollback), changing=True),

@@ -12,6 +12,7 @@ from farshore.errors import FarshoreError
 from farshore.operations.engine import workflow
 from farshore.operations.steps.begin_protection import begin_protection, stop_protection
 from farshore.operations.steps.close_tests import close_tests
+from farshore.operations.steps.copy_clone import end_clones, let_clones_end
 from farshore.operations.steps.finish_task import complete_task, fail_task, read_order, show_progress
 from farshore.operations.steps.record_vpg import record_vpg, release_at_peer, release_here, release_row, tell_peer
 
@@ -26,6 +27,9 @@ async def remove_vpg(task_id: str) -> None:
         vpg = await record_vpg(vpg, "removing", vpg["version"] + 1)
         if not force:
             await stop_protection(vpg)
+        if force:
+            await end_clones(vpg["id"], "It ended: the VPG was deleted by force.")
+        await let_clones_end(task_id, vpg["id"], task_id)
         await close_tests(vpg["id"])
         await show_progress(task_id, 50, "Removing this site's half.")
         await release_here(vpg)

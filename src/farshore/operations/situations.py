@@ -8,6 +8,7 @@ from typing import Any
 
 from farshore.errors import NotFound, Unavailable
 from farshore.model.actions import Situation
+from farshore.model.task import TaskType
 from farshore.operations.engine import in_thread
 from farshore.site.failover_tests import OPEN_STATES
 from farshore.site.site import Site
@@ -40,6 +41,7 @@ async def stand(site: Site, row: VpgRow) -> Standing:
         _ask(site, vpg.recovery_site_id, "list_checkpoints", vpg_id=vpg.id, limit=1, newest_first=True),
     )
     tests = await in_thread(site.tests.of, vpg.id, *OPEN_STATES)
+    reading = await in_thread(site.tasks.reading, vpg.id)
     recovery, way_home = vpg.recovery, vpg.way_home
     at = (recovery.kind, recovery.stage) if recovery else ("", "")
     partial = recovery is not None and len(recovery.vm_ids) < len(vpg.vms)
@@ -57,6 +59,7 @@ async def stand(site: Site, row: VpgRow) -> Standing:
         Situation.NoVms: not vpg.vms,
         Situation.NoCheckpoint: newest == [],
         Situation.TestRunning: bool(tests),
+        Situation.CloneRunning: any(task.type == TaskType.Clone.value for task in reading),
         Situation.Syncing: protection is not None and protection["state"] == "syncing",
     }
     situations = frozenset(situation for situation, holds in known.items() if holds)

@@ -42,7 +42,7 @@ Which VMs may be named in them is the appliance's to say: those that the VPG pro
 """
 SPEC_CALLS = {"protect_vpg", "keep_vpg"}
 """Those of them that name the VPG in a spec."""
-OPEN_APPLIANCE_CALLS = {"list_vms", "vm_definition"}
+OPEN_APPLIANCE_CALLS = {"list_vms", "vm_definition", "datastores"}
 """Calls about the inventory, which a paired site may read."""
 
 

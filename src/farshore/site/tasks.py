@@ -144,6 +144,21 @@ class Tasks:
         self._update(task_id, also, state=int(TaskState.Failed), reason=reason, completed_ns=now_ns())
 
     @staticmethod
+    def running(connection: sa.Connection, vpg_id: str, kind: str) -> list[TaskRow]:
+        """Within a transaction: the VPG's tasks of that type that have not ended."""
+        condition = (table.c.vpg_id == vpg_id, table.c.type == kind, table.c.state.in_(LIVE_TASK_STATES))
+        return [_row(found) for found in connection.execute(sa.select(table).where(*condition))]
+
+    def stop(self, connection: sa.Connection, task_id: str, reason: str) -> None:
+        """Within a transaction: it ends as Stopped, for that reason, if it has not ended."""
+        self._end(connection, task_id, TaskState.Stopped, reason)
+
+    def stop_now(self, task_id: str, reason: str) -> None:
+        """As `stop`, in a transaction of its own."""
+        with self._database.transaction() as connection:
+            self.stop(connection, task_id, reason)
+
+    @staticmethod
     def is_live(connection: sa.Connection, task_id: str) -> bool:
         """Within a transaction: whether it has not ended."""
         condition = (table.c.id == task_id, table.c.state.in_(LIVE_TASK_STATES))

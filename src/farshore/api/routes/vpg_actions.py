@@ -22,8 +22,6 @@ from farshore.model.task import understand_task_id
 router = APIRouter(prefix="/v1/vpgs", dependencies=SIGNED_IN)
 
 NOT_YET = (
-    "CloneStart",
-    "CloneAbort",
     "forcesync",
     "pause",
     "resume",

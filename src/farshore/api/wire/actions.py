@@ -45,6 +45,16 @@ class StopFailoverTestDataApi(Wire):
     task_identifier: str | None = None
 
 
+class CloneStartDataApi(Wire):
+    """Start a clone. The page says CheckpointId, other actions CheckpointIdentifier: both are taken."""
+
+    checkpoint_id: CheckpointId | None = None
+    datastore_identifier: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    vm_identifiers: VmNames | None = None
+
+    also: ClassVar[dict[str, tuple[str, ...]]] = {"checkpoint_id": ("CheckpointIdentifier",)}
+
+
 class FailoverDataApi(Wire):
     """Start a failover. The wait is, despite its name, the one in Before Commit; null: the site's setting."""
 
