@@ -61,10 +61,19 @@ class ProtectionState:
         self.journal_id = journal_id
         self.save()
 
+    def begin_with(self, journal_id: str) -> None:
+        """A first sync into that journal begins. Raises OSError.
+
+        Whatever of it arrives need not be sent again after a break: from now on the disks are compared with it.
+        """
+        if journal_id != self.journal_id:
+            self.synced, self.journal_id = {}, journal_id
+            self.save()
+
     def kind_for(self, vm_id: str, instance: str, journal_id: str, *, unbroken: bool, copies: bool) -> SyncKind:
         """How a disk of that process is to be synced: `unbroken` are its bitmaps, `copies` the other site has for sure.
 
-        Bitmaps where they count on from what that journal has; hashes where it was synced once; else all is read.
+        Bitmaps where they count on from what that journal has; hashes where a sync into it began once; else all goes.
         """
         if unbroken and self.is_synced(vm_id, instance, journal_id):
             return "bitmap"

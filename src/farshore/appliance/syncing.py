@@ -83,6 +83,7 @@ class RoundSync:
         self.say("")
         if link.journal_id != memory.journal_id and not self._stands_any_journal():
             raise Unavailable("The journal at the other site is another one than before.", "The sync begins anew.")
+        memory.begin_with(link.journal_id)
 
     def _stands_any_journal(self) -> bool:
         copies = self.spec.copies_are_there
