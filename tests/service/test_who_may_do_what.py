@@ -129,7 +129,7 @@ def test_each_change_leaves_an_event_with_who_whence_what_and_the_result(site: R
     results = [record.result for _, record in site.site.audited]
     assert results[0] == f"200, task {task}"
     assert results[1].startswith("403: The account viewer")
-    assert results[2].startswith("400: nobody")
+    assert results[2].startswith("400: VmIdentifiers: nobody")
     assert results[3] == "200"
     assert "sesame" not in str(site.site.audited)
 

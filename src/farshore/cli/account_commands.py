@@ -67,7 +67,7 @@ def add(
     api: SiteClient, out: Output, name: Name, role: RoleOption, vpg: Vpgs = None, password_stdin: FromStdin = False
 ) -> None:
     """Make an account for a person."""
-    body = {"Name": name, "Kind": "user", "Role": role, "VpgIdentifiers": _vpg_ids(api, vpg)}
+    body: dict[str, Any] = {"Name": name, "Kind": "user", "Role": role, "VpgIdentifiers": _vpg_ids(api, vpg)}
     body["Password"] = _password(password_stdin)
     _tell_secret(out, api.post("/accounts", body), "password")
 
