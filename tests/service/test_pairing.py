@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +143,24 @@ def expire(manager: RunningManager, token_id: str) -> None:
         change = pairing_token.update().where(pairing_token.c.id == token_id).values(expires=int(time.time()) - 1)
         assert connection.execute(change).rowcount == 1
     database.close()
+
+
+def test_a_pairing_that_takes_long_is_answered_at_once(sites: tuple[RunningManager, RunningManager]) -> None:
+    """Somebody accepts and says nothing: the task is told within 3 s, runs, and fails when its time is over."""
+    north, south = sites
+    token = token_of(south)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        body = {"HostName": "127.0.0.1", "Port": silent.getsockname()[1], "Token": token}
+        began = time.monotonic()
+        reply = north.post("/v1/peersites", body)
+        assert time.monotonic() - began < 3
+        assert reply.status_code == 200, reply.text
+        path = f"/v1/tasks/{reply.json()['TaskIdentifier']}"
+        assert north.get(path)["Status"]["State"] == 1
+        until(lambda: north.get(path)["Status"]["State"] == 4, "the task has failed")
+        assert "cannot be reached" in north.get(path)["CompleteReason"]
+    with north.client() as client:
+        assert client.post("/v1/peersites", json={**body, "Token": "garbage"}).status_code == 400
 
 
 def test_strangers_get_nothing_from_the_peer_port(sites: tuple[RunningManager, RunningManager], tmp_path: Path) -> None:

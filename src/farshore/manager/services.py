@@ -8,12 +8,13 @@ import uuid
 from typing import Any
 
 from farshore import __version__
-from farshore.errors import BadInput, Conflict, FarshoreError, NotFound
+from farshore.errors import BadInput, NotFound
 from farshore.manager.account_services import AccountServices
 from farshore.manager.inventory import Inventory
 from farshore.manager.record_services import RecordServices
 from farshore.manager.recovery_services import RecoveryServices
-from farshore.model.task import TaskState, TaskType, new_task_id
+from farshore.manager.site_pairing import SitePairing
+from farshore.model.task import TaskState, TaskType
 from farshore.model.views import (
     CheckpointView,
     LocalSiteView,
@@ -62,6 +63,7 @@ class ManagerServices(AccountServices, RecordServices, RecoveryServices):
         super().__init__(site, orders)
         self._views = views
         self._inventory = Inventory(site)
+        self._pairing = SitePairing(site)
 
     async def local_site(self) -> LocalSiteView:
         """This site."""
@@ -94,32 +96,13 @@ class ManagerServices(AccountServices, RecordServices, RecoveryServices):
         await asyncio.to_thread(self._site.alerts.record, "token", "A pairing token was made.", who=who)
         return TokenView(token=token.text(), expires_ns=token.expires * 10**9)
 
-    async def _site_task(self, kind: TaskType, who: str) -> str:
-        task = TaskRow(new_task_id(self._site.id), kind.value, self._site.id, who=who)
-        await asyncio.to_thread(self._site.tasks.begin, task)
-        return task.id
-
     async def pair(self, host: str, port: int, token: str, who: str) -> str:
-        """Pair; done when this returns. Raises what refuses it, and then the task has failed."""
-        task_id = await self._site_task(TaskType.PairSite, who)
-        try:
-            peer = await self._site.pairing.join(host, port, token)
-        except FarshoreError as error:
-            await asyncio.to_thread(self._site.tasks.fail, task_id, str(error))
-            raise
-        await asyncio.to_thread(self._site.tasks.complete, task_id, f"Paired with site {peer.name}.")
-        return task_id
+        """Pair with the site there; goes on beyond the answer when it takes long."""
+        return await self._pairing.pair(host, port, token, who)
 
     async def unpair(self, site_id: str, who: str) -> str:
         """Trust that site no longer; works with it dead."""
-        await asyncio.to_thread(self._site.peers.get, site_id)
-        for row in await asyncio.to_thread(self._site.vpgs.listed):
-            if site_id in (row.vpg.protected_site_id, row.vpg.recovery_site_id):
-                raise Conflict(f"VPG {row.vpg.name} needs that site.", "Delete the VPG first (by force if it is dead).")
-        task_id = await self._site_task(TaskType.UnpairSite, who)
-        await self._site.pairing.leave(site_id)
-        await asyncio.to_thread(self._site.tasks.complete, task_id, "The sites are paired no longer.")
-        return task_id
+        return await self._pairing.unpair(site_id, who)
 
     async def site_vms(self, site_id: str) -> list[SiteVmView]:
         """The inventory of this site or of a paired one."""
