@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from farshore.appliance.appliance import Appliance
+from farshore.appliance.orphans import end_stopped_carriers, mark_carriers
 from farshore.appliance.port import AppliancePort
 from farshore.appliance.road import Surroundings
 from farshore.appliance.watchdog import WATCHER_SLOT, Watchdog
@@ -77,6 +78,9 @@ async def run(folder: Path) -> int:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    mark_carriers(folder)
+    for pid in end_stopped_carriers(folder):
+        say(f"killed the carrier {pid}: it was stopped, and its watcher is gone")
     remove_unfinished(folder, besides=("journal", "disks"))
     await appliance.resume()
     tasks: list[asyncio.Task[object]] = [
