@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farshore.model.enumerations import word
 from farshore.model.recovery import RecoveryKind, RecoveryStage
 from farshore.model.task import TaskState, new_task_id, understand_task_id
-from farshore.model.vpg_states import VpgFacts, VpgStatus, VpgSubStatus, judge
+from farshore.model.vpg_state_table import STATUS_LINES, SUBSTATUS_LINES, Line, judge
+from farshore.model.vpg_states import VpgFacts, VpgStatus, VpgSubStatus
 
+STAGES: tuple[RecoveryStage, ...] = ("recovering", "before_commit", "committing", "rolling_back")
 SITE = "11111111-1111-4111-8111-111111111111"
 
 
@@ -106,6 +111,55 @@ def test_a_vpg_without_a_checkpoint_is_never_shown_as_protected() -> None:
         for interrupted in (False, True):
             status, _ = judge(VpgFacts(syncing=syncing, interrupted=interrupted))  # type: ignore[arg-type]
             assert status in {VpgStatus.Initializing, VpgStatus.NotMeetingSLA}
+
+
+SAYS_ALL = [
+    VpgFacts(),
+    VpgFacts(deleting=True),
+    *[VpgFacts(recovery=(k, s), promoting=p) for k in ("failover", "move") for s in STAGES for p in (False, True)],
+    *[VpgFacts(way_home=way, connected=up) for way in ("needed", "asked") for up in (False, True)],  # type: ignore[arg-type]
+    *[VpgFacts(newest_checkpoint_age_seconds=age) for age in (1, 1000)],
+    *[VpgFacts(syncing=kind) for kind in ("initial", "delta", "bitmap")],  # type: ignore[arg-type]
+    *[VpgFacts(connected=False, newest_checkpoint_age_seconds=age) for age in (None, 1)],
+    *[VpgFacts(interrupted=True, newest_checkpoint_age_seconds=age) for age in (None, 1)],
+    VpgFacts(creating=True),
+    VpgFacts(has_vms=False),
+    VpgFacts(damaged=True, newest_checkpoint_age_seconds=1),
+    VpgFacts(no_space=True, newest_checkpoint_age_seconds=1),
+    VpgFacts(paused=True, newest_checkpoint_age_seconds=1),
+]
+
+
+def test_each_line_of_the_table_is_reached() -> None:
+    """None stands behind another that always fits before it."""
+    for lines in (STATUS_LINES, SUBSTATUS_LINES):
+        met = {next(line.words for line in lines if line.fits(facts)) for facts in SAYS_ALL}
+        assert [line.words for line in lines if line.words not in met] == []
+
+
+def test_a_person_sees_that_a_vpg_is_paused_and_how_old_its_newest_checkpoint_is() -> None:
+    """Paused is a substatus; the status still says whether the RPO is kept."""
+    paused = VpgSubStatus.ReplicationPausedUserInitiated
+    assert judge(VpgFacts(paused=True, newest_checkpoint_age_seconds=4)) == (VpgStatus.MeetingSLA, paused)
+    assert judge(VpgFacts(paused=True, newest_checkpoint_age_seconds=400)) == (VpgStatus.RpoNotMeetingSLA, paused)
+
+
+def _rows(lines: Sequence[Line[Any]]) -> list[str]:
+    return [f"| {line.words} | {word(line.code)} | {line.code.value} |" for line in lines]
+
+
+@pytest.mark.docs
+def test_the_docs_page_is_the_table() -> None:
+    """docs/vpg-states.md: each line in its order, then the words that no line makes."""
+    page = (Path(__file__).parents[2] / "docs" / "vpg-states.md").read_text(encoding="utf-8").splitlines()
+    shown = [
+        line for line in page if line.startswith("| ") and line.endswith(" |") and not line.startswith("| The VPG")
+    ]
+    assert shown == [*_rows(STATUS_LINES), *_rows(SUBSTATUS_LINES)]
+    for kind, lines in ((VpgStatus, STATUS_LINES), (VpgSubStatus, SUBSTATUS_LINES)):
+        made = {line.code for line in lines}
+        never = ", ".join(f"{word(code)} ({code.value})" for code in kind if code not in made)
+        assert f"Never told: {never}." in page
 
 
 @pytest.mark.docs

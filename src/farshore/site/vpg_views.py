@@ -11,7 +11,7 @@ from typing import Any
 
 from farshore.errors import FarshoreError
 from farshore.model.views import CheckpointView, VpgView
-from farshore.model.vpg_states import judge
+from farshore.model.vpg_state_table import judge
 from farshore.site.clock import now_ns
 from farshore.site.failover_tests import OPEN_STATES
 from farshore.site.peer_client import ANSWER_SECONDS
