@@ -123,3 +123,27 @@ def _status_lines(found: dict[str, Any]) -> list[tuple[str, Any]]:
         state = vpg_state_text(vpg["Status"], vpg["SubStatus"])
         lines.append(("VPG", f"{vpg['VpgName']}: {state}, RPO {vpg['ActualRPO']} s"))
     return lines
+
+
+@command(app, "certificate")
+def certificate(
+    out: Output,
+    folder: Folder,
+    cert: Annotated[Path | None, typer.Option("--cert", help="PEM file: the certificate and its chain.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="PEM file: its key, without a passphrase.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file: the CA that signed it; the chain's last if not given.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Name by which clients reach the site; the present one if not given.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Back to the certificate of the site's own CA.")] = False,
+) -> None:
+    """Show the certificate that clients of the API see, or bring your own; it counts from the next connection on.
+
+    Other sites and appliances never see it: they go by the site's own CA.
+    """
+    from farshore.cli.own_certificate import change_certificate
+
+    told = change_certificate(folder, cert=cert, key=key, ca=ca, host=host, remove=remove)
+    out.facts(told, [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in told.items()])

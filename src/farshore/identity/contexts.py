@@ -1,7 +1,11 @@
-"""TLS contexts: TLS 1.3 only, mutual between sites, and always in step with what is trusted at the moment."""
+"""TLS contexts: TLS 1.3 only, mutual between sites, and always in step with what is trusted at the moment.
+
+Clients of the API may speak TLS 1.2; they see the site's own certificate, or the one that the owner brought.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -44,6 +48,39 @@ class _LiveTrust:
         connection.context = self._context
 
 
+def _api_context(folder: Path) -> ssl.SSLContext:
+    identity = Identity(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # clients of the API may be old; between sites it is 1.3
+    if identity.api_pem.exists():
+        context.load_cert_chain(identity.api_pem, password=lambda: b"")
+    else:
+        context.load_cert_chain(identity.site_certificate, identity.site_key)
+    return context
+
+
+class _LiveCertificate:
+    """Hands each handshake the certificate that the API has now: the owner's, or the site's own."""
+
+    def __init__(self, folder: Path, context: ssl.SSLContext) -> None:
+        self._folder = folder
+        self._stamp = self._look()
+        self._context = context
+
+    def _look(self) -> int:
+        path = Identity(self._folder).api_pem
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def choose(self, connection: ssl.SSLObject, server_name: str | None, context: ssl.SSLContext) -> None:
+        """OpenSSL's callback at the start of each handshake. A file that cannot be read leaves the one before."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            with contextlib.suppress(OSError):  # ssl.SSLError is one
+                self._context = _api_context(self._folder)
+        connection.context = self._context
+
+
 def server_context(folder: Path, require_client: bool, *, admit_without: bool = False) -> ssl.SSLContext:
     """A listening port's context; `folder` is the identity folder.
 
@@ -52,9 +89,8 @@ def server_context(folder: Path, require_client: bool, *, admit_without: bool = 
     peer port, for pairing), and the program must look. Neither: no client certificate is asked for (the API's port).
     """
     if not require_client and not admit_without:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2  # clients of the API may be old; between sites it is 1.3
-        context.load_cert_chain(Identity(folder).site_certificate, Identity(folder).site_key)
+        context = _api_context(folder)
+        context.sni_callback = _LiveCertificate(folder, context).choose
         return context
     mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
     context = _mutual_server_context(folder, mode)

@@ -1,7 +1,7 @@
 """The identity folder: which file is what, and whose it is. Without the library of certificates, which is heavy.
 
-Files: `ca.crt`, `ca.key`, `site.crt` (the site's certificate, then the CA's), `site.key`, and `peers/<site id>.crt`,
-the CA of each site that is trusted.
+Files: `ca.crt`, `ca.key`, `site.crt` (the site's certificate, then the CA's), `site.key`, `peers/<site id>.crt`, the CA
+of each site that is trusted, and `api.pem`, `api_ca.crt`, if the owner brought a certificate for the API.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ class Identity:
     def site_key(self) -> Path:
         """The site's private key (0600)."""
         return self.folder / "site.key"
+
+    @property
+    def api_pem(self) -> Path:
+        """The key and certificate that the owner brought for the API (0600), if any."""
+        return self.folder / "api.pem"
+
+    @property
+    def api_ca(self) -> Path:
+        """The CA that vouches for that one."""
+        return self.folder / "api_ca.crt"
 
     @property
     def peers(self) -> Path:
