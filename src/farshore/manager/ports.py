@@ -16,9 +16,69 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from farshore.errors import Unavailable
 
 GRACEFUL_SECONDS = 2
+HEAD_BYTES_MAX = 64 << 10
+"""Of a request's line and headers."""
+WHOLE_SECONDS_MAX = 60.0
+"""A request must have come whole in this time; a connection must have brought its first one."""
 
 
-class PeerProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection whose requests are bounded before they are one: the head in bytes, the whole in time.
+
+    Bodies are bounded by the applications. Who is slow or sends without end loses the connection, and no more.
+    """
+
+    _head_bytes = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(  # type: ignore[override]  # the library says Transport too, where asyncio says BaseTransport
+        self, transport: asyncio.Transport
+    ) -> None:
+        """A TLS connection is up; the first request must come whole in time."""
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is down."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes came."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response(f"The head of a request is longer than {HEAD_BYTES_MAX} bytes.")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._arm()
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole."""
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        self._in_head, self._head_bytes = True, 0
+        self._disarm()
+        super().on_message_complete()
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(WHOLE_SECONDS_MAX, self.transport.close)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class PeerProtocol(BoundedProtocol):
     """Puts the verified certificate of the other end into the request's state (ASGI has no word for it yet)."""
 
     def connection_made(  # type: ignore[override]  # the library says Transport too, where asyncio says BaseTransport
@@ -67,7 +127,7 @@ def server(app: Any, context: ssl.SSLContext, *, peers: bool) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         ssl_context_factory=lambda _config, _default: context,
-        http=PeerProtocol if peers else "httptools",
+        http=PeerProtocol if peers else BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
