@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from farshore.api.settings import ApiSettings
+from farshore.model.site import SiteConfig, SiteSettings
 from tests.service.made_up_site import NORTH, VPG, Running, running_api
 
 TOKEN_PATH = "/auth/realms/zerto/protocol/openid-connect/token"
@@ -176,6 +178,34 @@ def test_a_setting_forces_the_dialect(tmp_path: Path, dialect: str, kind: type) 
             assert isinstance(forced.http.post(ACTION, headers=headers).json(), kind)
         robot = forced.token(grant_type="client_credentials", client_id="robot", client_secret="secret")
         assert not isinstance(forced.http.post(ACTION, headers=robot).json(), kind)
+
+
+def test_the_dialects_of_a_sites_settings_reach_its_api(tmp_path: Path) -> None:
+    """What `farshore site set` wrote, as the manager reads it."""
+    chosen = SiteSettings(task_dialect="string", task_dialects={"robot": "object"}, classic_dates="dotnet")
+    settings = ApiSettings.of(SiteConfig(site_id=NORTH, name="north", settings=chosen), b"k" * 32)
+    with running_api(tmp_path, settings) as api:
+        assert isinstance(api.http.post(ACTION, headers=api.sign_in()).json(), str)
+        robot = api.token(grant_type="client_credentials", client_id="robot", client_secret="secret")
+        assert api.http.post(ACTION, headers=robot).json().keys() == {"TaskIdentifier"}
+
+
+@pytest.mark.parametrize("path", [f"/v1/vpgs/{VPG}/checkpoints", "/v1/events", "/v1/tasks", "/v1/alerts"])
+def test_dates_of_old_clients_are_for_classic_sessions_in_json_alone(tmp_path: Path, path: str) -> None:
+    """`/Date(ms)/` of the same moment; ISO 8601 for tokens and in XML; it is understood in a query too."""
+    member = {"checkpoints": "TimeStamp", "events": "OccurredOn", "tasks": "Started", "alerts": "TurnedOn"}
+    name = member[path.rpartition("/")[2]]
+    with running_api(tmp_path, ApiSettings(classic_dates="dotnet")) as api:
+        classic, token = api.sign_in(), api.token()
+        api.http.post(ACTION, headers=token)
+        old = api.http.get(path, headers=classic).json()[0][name]
+        new = api.http.get(path, headers=token).json()[0][name]
+        milliseconds = int(datetime.fromisoformat(new).timestamp() * 1000 + 0.5)
+        assert old == f"/Date({milliseconds})/"
+        assert f"<{name}>{new}<" in api.http.get(path, headers=classic | {"Accept": "text/xml"}).text
+        if name == "TimeStamp":
+            found = api.http.get(path, params={"startDate": old, "endDate": old}, headers=classic).json()
+            assert [one[name] for one in found] == [old]
 
 
 def test_what_is_read_before_signing_in(api: Running) -> None:

@@ -27,6 +27,8 @@ class ApiSettings:
     refresh_seconds: int = 8 * 3600
     task_dialect: str = "auto"
     account_dialects: Mapping[str, str] = field(default_factory=dict)
+    classic_dates: str = "iso"
+    """How times are written for classic sessions: iso, or dotnet for `/Date(ms)/`."""
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES))
     """Signs bearer tokens; kept by the manager, so that they outlive it."""
 
@@ -37,6 +39,8 @@ class ApiSettings:
         return cls(
             session_idle_seconds=settings.session_idle_seconds,
             task_dialect=settings.task_dialect,
+            account_dialects=settings.task_dialects,
+            classic_dates=settings.classic_dates,
             signing_key=signing_key,
         )
 

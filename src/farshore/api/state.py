@@ -50,6 +50,7 @@ async def caller_of(request: Request) -> Caller:
     else:
         raise NotSignedIn("You are not signed in.", "Sign in at POST /v1/session/add, or fetch a token.")
     caller = await sessions.current(caller)
+    request.scope["farshore.dates"] = state_of(request).settings.classic_dates if caller.session else "iso"
     known = noted(request)
     known.who, known.vpg_id = caller.account.name, str(request.path_params.get("vpg_id", ""))
     _check_right(caller.account, right_of(request.method, str(getattr(request.scope.get("route"), "path", ""))))

@@ -11,12 +11,14 @@ import typer
 
 from farshore.cli import (
     account_commands,
+    alert_commands,
     clone_commands,
     journal_commands,
     pair_command,
     recovery_commands,
     report_commands,
     site_commands,
+    site_set,
     task_commands,
     vm_commands,
     vpg_commands,
@@ -35,7 +37,10 @@ def build() -> typer.Typer:
         rich_markup_mode="rich",
     )
     app.callback()(_top)
-    app.add_typer(site_commands.app, name="site")
+    site = typer.Typer(help=site_commands.HELP, no_args_is_help=True)
+    site.add_typer(site_commands.app)
+    site.add_typer(site_set.app)
+    app.add_typer(site, name="site")
     app.add_typer(account_commands.app, name="account")
     app.add_typer(vm_commands.app, name="vm")
     vpg = typer.Typer(help=vpg_commands.HELP, no_args_is_help=True)
@@ -44,6 +49,8 @@ def build() -> typer.Typer:
     vpg.add_typer(recovery_commands.app)
     app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")
+    app.add_typer(alert_commands.app, name="alert")
+    app.add_typer(alert_commands.event_app, name="event")
     app.add_typer(report_commands.app, name="report")
     app.add_typer(journal_commands.app, name="journal")
     pair_command.register(app)

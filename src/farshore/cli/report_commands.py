@@ -19,6 +19,27 @@ def _group() -> None:
     """Reports: what an operation did, step by step."""
 
 
+@command(app, "list")
+def list_reports(
+    api: SiteClient,
+    out: Output,
+    vpg: Annotated[str | None, typer.Option("--vpg", help="Only those of VPGs of this name.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Only this kind, such as Failover, FailoverTest or Move.")
+    ] = None,
+) -> None:
+    """List the reports of tests, failovers, moves and clones, newest first."""
+    reports: list[dict[str, Any]] = api.get("/reports/recovery", vpgName=vpg, recoveryType=kind)
+    rows = []
+    for report in reports:
+        general = report["General"]
+        end = general.get("EndTime")
+        words = (general["VpgName"], general["RecoveryType"], general["StartTime"], end, general["Status"])
+        rows.append((report["RecoveryOperationIdentifier"], *words, general["InitiatedBy"]))
+    columns = ("task", "VPG", "what", "began", "ended", "state", "by")
+    out.table(reports, columns, rows, empty="No reports.")
+
+
 @command(app, "show")
 def show(
     api: SiteClient,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from farshore.cli.access import Access
     from farshore.model.site import SiteConfig
 
-app = typer.Typer(help="A site: make its folder, run it, look at it.", no_args_is_help=True)
+HELP = "A site: make its folder, run it, look at it."
+app = typer.Typer(help=HELP, no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option("--dir", help="The site's folder.")]
 

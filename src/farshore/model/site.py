@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,10 @@ class SiteSettings(BaseModel):
     session_idle_seconds: int = Field(default=1800, ge=1)
     pairing_token_seconds: int = Field(default=3600, ge=1)
     task_dialect: str = Field(default="auto", pattern="^(auto|object|string)$")
+    task_dialects: dict[str, Literal["object", "string"]] = Field(default_factory=dict)
+    """The same for one account or one program, by its name or client id; goes before `task_dialect`."""
+    classic_dates: str = Field(default="iso", pattern="^(iso|dotnet)$")
+    """How times are written for classic sessions, in JSON: ISO 8601, or `/Date(ms)/` as old clients read them."""
     accelerator: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
     """What recovered and embedded VMs run on; auto: KVM where a probe showed that it works."""
     commit_seconds: int = Field(default=3600, ge=0, le=2147483647)

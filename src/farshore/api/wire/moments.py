@@ -18,6 +18,8 @@ _FORM = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?)?)?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.IGNORECASE | re.ASCII,
 )
+_DOTNET = re.compile(r"\\?/Date\((\d{1,15})(?:[+-]\d{4})?\)\\?/", re.ASCII)
+"""Milliseconds of UTC, whatever the offset behind them says."""
 
 
 DOTNET_DATES: dict[str, str] = {"dates": "dotnet"}
@@ -50,8 +52,9 @@ def moment_or_none(time_ns: int | None) -> str | None:
 def read_moment(text: str, member: str, *, end: bool = False) -> int:
     """Unix nanoseconds of a time that a client sent; with `end` the last one of its millisecond. Raises BadInput."""
     found = _FORM.fullmatch(text.strip())
+    dotnet = _DOTNET.fullmatch(text.strip())
     try:
-        time_ns = _nanoseconds(found.groups()) if found else None
+        time_ns = _nanoseconds(found.groups()) if found else int(dotnet[1]) * 1_000_000 if dotnet else None
     except (ValueError, OverflowError, OSError):  # the 31st of February, the year 0
         time_ns = None
     if time_ns is None:
