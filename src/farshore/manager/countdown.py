@@ -57,13 +57,33 @@ class Countdown:
         """Count what has passed since the last turn, warn, save, and carry out what is due."""
         now = self._monotonic()
         passed, self._at = max(0.0, now - self._at), now
-        deadlines = await asyncio.to_thread(self._site.deadlines.all)
-        counted = {await self._count(deadline, passed, now) for deadline in deadlines}
-        for gone in self._left.keys() - counted:
+        deadlines = await asyncio.to_thread(self._running)
+        saving: list[tuple[str, float, int]] = []
+        due: list[tuple[Vpg, Recovery]] = []
+        for deadline, vpg, recovery in deadlines:
+            left, told = await self._count(deadline, vpg, recovery, passed)
+            if told != deadline.told or now - self._saved.get(recovery.task_id, float("-inf")) >= SAVE_SECONDS:
+                saving.append((vpg.id, max(0.0, left), told))
+                self._saved[recovery.task_id] = now
+            if left <= 0:
+                due.append((vpg, recovery))
+        for gone in self._left.keys() - {recovery.task_id for _, _, recovery in deadlines}:
             del self._left[gone]
             self._saved.pop(gone, None)
         self._first = False
-        await asyncio.to_thread(self._clear_alerts, {deadline.vpg_id for deadline in deadlines})
+        await asyncio.to_thread(self._site.deadlines.save, saving)
+        for vpg, recovery in due:
+            await self._carry_out(vpg, recovery)
+        await asyncio.to_thread(self._clear_alerts, {deadline.vpg_id for deadline, _, _ in deadlines})
+
+    def _running(self) -> list[tuple[Deadline, Vpg, Recovery]]:
+        """What counts, with the failover or move of which it is."""
+        found = []
+        for deadline in self._site.deadlines.all():
+            row = self._site.vpgs.get(deadline.vpg_id)
+            if row is not None and row.vpg.recovery is not None:
+                found.append((deadline, row.vpg, row.vpg.recovery))
+        return found
 
     def _clear_alerts(self, counted: set[str]) -> None:
         """What was told of a deadline goes with it, whoever ended it."""
@@ -71,27 +91,17 @@ class Countdown:
             if alert.key.startswith(ALERT) and alert.vpg_id not in counted:
                 self._site.alerts.clear(alert.key)
 
-    async def _count(self, deadline: Deadline, passed: float, now: float) -> str:
-        """Gives the task of the failover or move, by which it is counted."""
-        vpg_id, told = deadline.vpg_id, deadline.told
-        row = await asyncio.to_thread(self._site.vpgs.get, vpg_id)
-        if row is None or row.vpg.recovery is None:
-            return ""
-        task_id = row.vpg.recovery.task_id
+    async def _count(self, deadline: Deadline, vpg: Vpg, recovery: Recovery, passed: float) -> tuple[float, int]:
+        """What is left, and which alert was given. Counted by the task of the failover or move."""
+        told, task_id = deadline.told, recovery.task_id
         if task_id in self._left:
             left = self._left[task_id] - passed
         elif self._first:
-            left, told = await self._taken_up(deadline, row.vpg, row.vpg.recovery)
+            left, told = await self._taken_up(deadline, vpg, recovery)
         else:
             left = deadline.seconds_left
         self._left[task_id] = left
-        told = await self._warn(row.vpg, row.vpg.recovery, left, told)
-        if told != deadline.told or now - self._saved.get(task_id, float("-inf")) >= SAVE_SECONDS:
-            await asyncio.to_thread(self._site.deadlines.save, vpg_id, max(0.0, left), told)
-            self._saved[task_id] = now
-        if left <= 0:
-            await self._carry_out(row.vpg, row.vpg.recovery)
-        return task_id
+        return left, await self._warn(vpg, recovery, left, told)
 
     async def _taken_up(self, deadline: Deadline, vpg: Vpg, recovery: Recovery) -> tuple[float, int]:
         """What is left at the first look after a start, and which alert was given."""

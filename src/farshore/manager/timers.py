@@ -18,7 +18,7 @@ from farshore.site.peers import Peer
 from farshore.site.release import tell_released
 from farshore.site.site import Site
 from farshore.site.vpg_views import VpgViews
-from farshore.site.vpgs import VpgRow
+from farshore.site.vpgs import VpgRow, digest
 
 GREET_SECONDS = 2.0
 CLOCK_SECONDS = 2.0
@@ -114,8 +114,10 @@ class Timers:
             if not self._site.peers.connected(peer.site_id):
                 continue
             shared = [r for r in rows if self._site.other_site(r.vpg) == peer.site_id]
-            arguments = {"rows": [row.to_json() for row in shared]}
             try:
+                if await self._site.client.call(peer.site_id, "has_same_rows", {"digest": digest(shared)}):
+                    continue
+                arguments = {"rows": [row.to_json() for row in shared]}
                 told = await self._site.client.call(peer.site_id, "exchange_rows", arguments)
             except FarshoreError as error:
                 log.info("rows were not compared", site=peer.site_id, error=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -53,8 +54,13 @@ class Deadlines:
         """The VPG's, or None."""
         return next((deadline for deadline in self.all() if deadline.vpg_id == vpg_id), None)
 
-    def save(self, vpg_id: str, seconds_left: float, told: int) -> None:
-        """Write down what is left; one that has ended meanwhile stays ended."""
-        values = {"seconds_left": seconds_left, "saved_ns": now_ns(), "told": told}
+    def save(self, left: Sequence[tuple[str, float, int]]) -> None:
+        """Write down what is left, (vpg_id, seconds_left, told) each; one that has ended meanwhile stays ended."""
+        if not left:
+            return
+        at_ns = now_ns()
+        order = table.update().where(table.c.vpg_id == sa.bindparam("of")).values(saved_ns=at_ns)
+        values = [{"of": vpg_id, "seconds_left": seconds, "told": told} for vpg_id, seconds, told in left]
+        order = order.values(seconds_left=sa.bindparam("seconds_left"), told=sa.bindparam("told"))
         with self._database.transaction() as connection:
-            connection.execute(table.update().where(table.c.vpg_id == vpg_id).values(**values))
+            connection.execute(order, values)

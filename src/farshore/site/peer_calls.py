@@ -16,7 +16,7 @@ from farshore.site.pairing import describe, described_peer
 from farshore.site.peer_server import Call
 from farshore.site.release import release_half
 from farshore.site.site import Site
-from farshore.site.vpgs import VpgRow
+from farshore.site.vpgs import VpgRow, digest
 
 APPLIANCE_CALLS = {
     "protect_vpg",
@@ -59,6 +59,7 @@ class PeerCalls:
             "leave": self.leave,
             "appliance": self.appliance,
             "put_vpg": self.put_vpg,
+            "has_same_rows": self.has_same_rows,
             "exchange_rows": self.exchange_rows,
             "release_vpg": self.release_vpg,
         }
@@ -110,6 +111,14 @@ class PeerCalls:
                 self._site.tasks.fail(running.id, f"It is superseded by epoch {row.vpg.epoch} of the other site.")
         return taken
 
+    async def has_same_rows(self, caller: str, arguments: dict[str, Any]) -> bool:
+        """Whether there is nothing to exchange: as it nearly always is."""
+        return digest(await asyncio.to_thread(self._shared, caller)) == str(arguments["digest"])
+
+    def _shared(self, caller: str) -> list[VpgRow]:
+        rows = self._site.vpgs.listed()
+        return [row for row in rows if caller in (row.vpg.protected_site_id, row.vpg.recovery_site_id)]
+
     async def exchange_rows(self, caller: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """Both sites' rows meet: of each VPG the higher rank wins at both."""
         for data in arguments["rows"]:
@@ -118,8 +127,7 @@ class PeerCalls:
             known = await asyncio.to_thread(self._site.vpgs.get, row.vpg.id) is not None
             if known or (row.phase == "active" and row.vpg.owner_site_id == caller):
                 await asyncio.to_thread(self._take, row)
-        rows = await asyncio.to_thread(self._site.vpgs.listed)
-        return [row.to_json() for row in rows if caller in (row.vpg.protected_site_id, row.vpg.recovery_site_id)]
+        return [row.to_json() for row in await asyncio.to_thread(self._shared, caller)]
 
     async def release_vpg(self, caller: str, arguments: dict[str, Any]) -> None:
         """The other site is done with a VPG: let go of this site's half."""

@@ -5,10 +5,13 @@ A row's phase: creating, active, removing, or released: this site is done with t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import sqlalchemy as sa
+import xxhash
 from sqlalchemy.exc import IntegrityError
 
 from farshore.errors import Conflict
@@ -51,6 +54,12 @@ class VpgRow:
         return VpgRow(Vpg.model_validate(changed), phase)
 
 
+def digest(rows: Iterable[VpgRow]) -> str:
+    """The same at both sites if they have the same rows of the VPGs that they share."""
+    ranks = sorted((row.vpg.id, row.vpg.epoch, row.vpg.version, row.phase) for row in rows)
+    return xxhash.xxh3_128_hexdigest(repr(ranks).encode())
+
+
 def _values(row: VpgRow) -> dict[str, Any]:
     vpg = row.vpg
     return {
@@ -71,13 +80,40 @@ def _row(found: sa.Row[Any]) -> VpgRow:
 
 
 class Vpgs:
-    """The table of VPGs."""
+    """The table of VPGs. Only the site's manager writes it, so its rows are kept as long as it writes none.
+
+    They are asked for many times a second, and to read five hundred takes longer than all else a manager does.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._changes = 0
+        self._kept: tuple[int, dict[str, VpgRow]] = (-1, {})
+
+    def _changed(self) -> None:
+        self._changes += 1
+
+    @contextmanager
+    def _changing(self) -> Iterator[sa.Connection]:
+        """A transaction of its own that may change rows."""
+        with self._database.transaction() as connection:
+            self._database.at_end(connection, self._changed)
+            yield connection
+
+    def _rows(self) -> dict[str, VpgRow]:
+        changes, kept = self._kept
+        if changes == self._changes:
+            return kept
+        changes = self._changes
+        with self._database.transaction() as connection:
+            found = connection.execute(sa.select(table).order_by(table.c.name, table.c.id)).all()
+        rows = {each.id: _row(each) for each in found}
+        self._kept = (changes, rows)
+        return rows
 
     def insert(self, connection: sa.Connection, row: VpgRow) -> None:
         """Add it within a transaction. Raises Conflict when its name is taken."""
+        self._database.at_end(connection, self._changed)
         try:
             connection.execute(table.insert().values(**_values(row)))
         except IntegrityError as error:
@@ -85,14 +121,11 @@ class Vpgs:
 
     def get(self, vpg_id: str) -> VpgRow | None:
         """The row, or None."""
-        with self._database.transaction() as connection:
-            found = connection.execute(sa.select(table).where(table.c.id == vpg_id)).first()
-        return _row(found) if found else None
+        return self._rows().get(vpg_id)
 
     def all(self) -> list[VpgRow]:
         """All rows by name, released ones too."""
-        with self._database.transaction() as connection:
-            return [_row(found) for found in connection.execute(sa.select(table).order_by(table.c.name, table.c.id))]
+        return list(self._rows().values())
 
     def listed(self) -> list[VpgRow]:
         """The rows that people see."""
@@ -104,7 +137,7 @@ class Vpgs:
         Raises Conflict when its name is another VPG's.
         """
         try:
-            with self._database.transaction() as connection:
+            with self._changing() as connection:
                 found = connection.execute(sa.select(table).where(table.c.id == row.vpg.id)).first()
                 if found and _row(found).rank >= row.rank:
                     return False
@@ -116,6 +149,7 @@ class Vpgs:
 
     def replace(self, connection: sa.Connection, old: VpgRow, new: VpgRow) -> None:
         """Within a transaction put `new` in the place of `old`. Raises RowChanged when `old` is not there any more."""
+        self._database.at_end(connection, self._changed)
         found = connection.execute(sa.select(table).where(table.c.id == old.vpg.id)).first()
         if found is None or _row(found).rank != old.rank:
             raise RowChanged(f"The VPG {old.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
@@ -124,12 +158,12 @@ class Vpgs:
 
     def remove(self, vpg_id: str) -> None:
         """Forget it; not there is fine."""
-        with self._database.transaction() as connection:
+        with self._changing() as connection:
             connection.execute(table.delete().where(table.c.id == vpg_id))
 
     def release(self, vpg_id: str) -> None:
         """This site is done with it, and the other one has still to be told."""
-        with self._database.transaction() as connection:
+        with self._changing() as connection:
             connection.execute(table.update().where(table.c.id == vpg_id).values(phase="released"))
 
     def protecting(self, vm_id: str) -> Vpg | None:

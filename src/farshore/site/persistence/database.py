@@ -30,6 +30,9 @@ def sqlite_engine(path: Path) -> sa.Engine:
     return engine
 
 
+_AT_END = "farshore at end"
+
+
 class Database:
     """The site's tables. Its methods block for milliseconds (an fsync): from the event loop use `run`."""
 
@@ -39,8 +42,19 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """All or nothing; durable when left without an exception."""
-        with self.engine.begin() as connection:
-            yield connection
+        calls: list[Callable[[], None]] = []
+        try:
+            with self.engine.begin() as connection:
+                connection.info[_AT_END] = calls
+                yield connection
+        finally:
+            for call in calls:
+                call()
+
+    @staticmethod
+    def at_end(connection: sa.Connection, call: Callable[[], None]) -> None:
+        """Within a transaction: call this once it has ended, either way, and everybody can see what it wrote."""
+        connection.info[_AT_END].append(call)
 
     async def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Call a blocking function of the site in a thread."""
