@@ -261,10 +261,11 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
 
 @dataclass
 class Running:
-    """A made-up site whose API serves over HTTPS; `http` is not signed in."""
+    """A made-up site whose API serves over HTTPS; `http` is not signed in; `folder` has its identity."""
 
     site: MadeUpSite
     http: httpx.Client
+    folder: Path
 
     def sign_in(self, user: str = "admin", password: str = "pass:wörd") -> dict[str, str]:
         """The classic way; the headers that later requests need."""
@@ -320,7 +321,7 @@ def running_api(folder: Path, settings: ApiSettings | None = None) -> Iterator[R
         assert ready.wait(10)
         trust = ssl.create_default_context(cadata=identity.ca_pem())
         with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, trust_env=False, timeout=10) as http:
-            yield Running(site, http)
+            yield Running(site, http, folder)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
