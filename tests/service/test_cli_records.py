@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tests.service.made_up_site import PAYROLL, VPG, Running
 
 
 @pytest.fixture
-def site(api: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Running:
+def site(api: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
     """The site, named by the environment."""
     monkeypatch.setenv("FARSHORE_URL", str(api.http.base_url))
     monkeypatch.setenv("FARSHORE_USER", "admin")
@@ -29,7 +28,8 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_alerts_are_listed_and_dismissed(site: Running, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("site")
+def test_alerts_are_listed_and_dismissed(capsys: pytest.CaptureFixture[str]) -> None:
     """A dismissed one is shown only with --all; as text too; one that is not there is exit code 3."""
     assert len(printed(capsys, "alert", "list")) == 2
     assert printed(capsys, "alert", "dismiss", OF_VPG) == {"Alert": OF_VPG, "IsDismissed": True}
