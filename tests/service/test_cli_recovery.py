@@ -260,3 +260,37 @@ def test_a_report_is_shown_as_a_table_as_json_and_as_a_page(
     assert json.loads(capsys.readouterr().out)["RecoveryOperationIdentifier"] == task_id
     assert run(["report", "show", "nothing"]) == 3
     assert run(["report", "show", task_id, "--html", str(tmp_path / "no" / "x.html")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ([], {}),
+        (["--checkpoint", "8", "--vm", "web"], {"checkpoint_id": "8", "vm_ids": ["vm-2"]}),
+        (["--datastore", "one"], {"datastore_id": "r-1"}),
+        (["--datastore", "R-1"], {"datastore_id": "r-1"}),
+    ],
+)
+def test_a_clone_is_ordered_and_waited_for(
+    api: Running, capsys: pytest.CaptureFixture[str], options: list[str], changed: dict[str, Any]
+) -> None:
+    """With checkpoint, VMs and datastore by name or identifier; its words at the end; the task as JSON."""
+    order = ("Clone", {"checkpoint_id": None, "datastore_id": None, "vm_ids": None, **changed})
+    assert run(["vpg", "clone", PAYROLL, *options]) == 0
+    assert api.site.calls == [order]
+    captured = capsys.readouterr()
+    assert "50 %: half [of] it" in captured.err
+    assert captured.out == "Cloned. It ended.\n"
+    assert run(["vpg", "clone", PAYROLL, *options, "--no-wait"]) == 0
+    assert "Abort it with: farshore vpg clone-abort" in capsys.readouterr().out
+    assert run(["vpg", "clone-abort", PAYROLL, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["Task"]["Type"] == "AbortClone"
+
+
+def test_a_clone_to_a_datastore_that_is_not_there(api: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named with those there are; nothing is ordered."""
+    assert run(["vpg", "clone", PAYROLL, "--datastore", "two"]) != 0
+    assert "There is no datastore two. There is: one." in " ".join(capsys.readouterr().err.split()).replace(
+        " farshore:", ""
+    )
+    assert api.site.calls == []

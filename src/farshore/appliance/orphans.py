@@ -16,6 +16,7 @@ MODULES = {
     b"farshore.datapath.tap",
     b"farshore.datapath.stream.sender_process",
     b"farshore.datapath.sync",
+    b"farshore.datapath.clone",
     b"farshore.datapath.journal_carrier",
 }
 
