@@ -88,6 +88,14 @@ def query_of(request: Request) -> Mapping[str, str]:
     return {key.lower(): value for key, value in request.query_params.multi_items() if value != ""}
 
 
+def base_of(request: Request) -> str:
+    """Where the client reached this API: https://host:port."""
+    known: str | None = request.scope.get("farshore.base")
+    if known is None:
+        known = request.scope["farshore.base"] = f"{request.url.scheme}://{request.url.netloc}"
+    return known
+
+
 def link(request: Request, path: str) -> str:
     """An absolute address of this API, as the client reached it."""
-    return f"{request.url.scheme}://{request.url.netloc}{path}"
+    return base_of(request) + path

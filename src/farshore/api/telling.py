@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from fastapi import Request
 
-from farshore.api.state import link
+from farshore.api.state import base_of
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.moments import moment, moment_or_none
 from farshore.api.wire.tasks import TaskApi, TaskRelatedEntitiesApi, TaskStatusApi
@@ -38,11 +39,20 @@ from farshore.model.views import (
 )
 
 MIB = 1 << 20
+LINKS_MAX = 10_000
+_NOTHING_RUNS = VpgActiveProcessesApi(
+    running_fail_over_test_api=None, running_fail_over_tests=[], running_recovery=None
+)
+
+
+@lru_cache(LINKS_MAX)
+def _link(base: str, kind: str, path: str, identifier: str) -> ResourceLink:
+    return ResourceLink(href=f"{base}/v1/{path}/{identifier}", identifier=identifier, type=kind)
 
 
 def link_to(request: Request, kind: str, path: str, identifier: str) -> ResourceLink:
-    """A link to one resource of a kind such as VpgApi."""
-    return ResourceLink(href=link(request, f"/v1/{path}/{identifier}"), identifier=identifier, type=kind)
+    """A link to one resource of a kind such as VpgApi; the same one each time."""
+    return _link(base_of(request), kind, path, identifier)
 
 
 def site_link(request: Request, site_id: str) -> ResourceLink:
@@ -115,6 +125,17 @@ def _tell_test(view: TestView) -> FailOverTestApi:
     )
 
 
+def _tell_active(view: VpgView) -> VpgActiveProcessesApi:
+    if not view.tests and view.recovery is None:
+        return _NOTHING_RUNS
+    tests = [_tell_test(test) for test in view.tests]
+    return VpgActiveProcessesApi(
+        running_fail_over_test_api=tests[0] if tests else None,
+        running_fail_over_tests=tests,
+        running_recovery=_tell_recovery(view.recovery),
+    )
+
+
 def _history_minutes(view: VpgView) -> int:
     earliest, latest = view.earliest_checkpoint, view.latest_checkpoint
     if earliest is None or latest is None:
@@ -124,7 +145,6 @@ def _history_minutes(view: VpgView) -> int:
 
 def tell_vpg(request: Request, view: VpgView) -> VpgApi:
     """One VPG."""
-    tests = [_tell_test(test) for test in view.tests]
     minutes = _history_minutes(view)
     configured = view.settings.history_seconds // 60
     return VpgApi(
@@ -147,11 +167,7 @@ def tell_vpg(request: Request, view: VpgView) -> VpgApi:
         recovery_site=site_link(request, view.recovery_site_id),
         last_test=moment_or_none(view.last_test_ns),
         progress_percentage=view.progress_percentage,
-        active_processes_api=VpgActiveProcessesApi(
-            running_fail_over_test_api=tests[0] if tests else None,
-            running_fail_over_tests=tests,
-            running_recovery=_tell_recovery(view.recovery),
-        ),
+        active_processes_api=_tell_active(view),
         history_status_api=HistoryStatusApi(
             actual_history_in_minutes=minutes,
             configured_history_in_minutes=configured,

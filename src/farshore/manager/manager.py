@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import signal
 from pathlib import Path
@@ -25,6 +26,8 @@ from farshore.site.site import Site, identity_folder, open_site
 from farshore.site.vpg_views import VpgViews
 
 STOP_SECONDS = 2.6
+GARBAGE_LOOKED_FOR_AFTER = 20_000
+"""New objects; a list of a thousand VPGs is that many, and none of them is garbage before it is sent."""
 API_PACKAGE = "farshore.api"
 """The face for clients stands above the manager, so it is found by name, as a server finds its application."""
 
@@ -76,6 +79,9 @@ async def run(folder: Path) -> None:
     ]
     sockets = (client_socket, peer_socket)
     serving = [asyncio.create_task(s.serve(sockets=[at])) for s, at in zip(servers, sockets, strict=True)]
+    gc.collect()
+    gc.freeze()  # what is here stays: not to be looked through each time that a long list is answered
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     log.info("manager is up", site=config.name, site_id=config.site_id, api=config.api_port, peers=config.peer_port)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)

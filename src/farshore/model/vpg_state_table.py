@@ -137,4 +137,7 @@ def judge(facts: VpgFacts) -> tuple[VpgStatus, VpgSubStatus]:
 
 
 def _first(lines: Iterable[Line[Code]], facts: VpgFacts) -> Code:
-    return next(line.code for line in lines if line.fits(facts))
+    for line in lines:
+        if line.fits(facts):
+            return line.code
+    raise AssertionError("the last line always fits")

@@ -65,7 +65,9 @@ def _fits(view: VpgView, query: Mapping[str, str], names: list[str]) -> bool:
 async def list_vpgs(request: Request, site: Site) -> Response:
     """The VPGs that this site has a part in; `name` is exact."""
     query, names = query_of(request), texts_of(request, "name")
-    views = [view for view in await site.list_vpgs() if _fits(view, query, names)]
+    views = await site.list_vpgs()
+    if query:
+        views = [view for view in views if _fits(view, query, names)]
     return reply_list(request, VpgApi, [tell_vpg(request, view) for view in views])
 
 

@@ -5,6 +5,8 @@ Members of our own stand at the end of each model: what the original has no plac
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from farshore.api.wire.links import ResourceLink
 from farshore.api.wire.model import Wire
 from farshore.api.wire.moments import Moment, MomentOrNone
@@ -122,6 +124,10 @@ class VpgEntitiesApi(Wire):
     target: EntityKind = EntityKind.VCenter
 
 
+_ENTITIES = VpgEntitiesApi()
+"""One for all: a default that pydantic would copy, for each of a thousand VPGs."""
+
+
 class VpgApi(Wire):
     """One VPG."""
 
@@ -150,7 +156,7 @@ class VpgApi(Wire):
     active_processes_api: VpgActiveProcessesApi
     history_status_api: HistoryStatusApi
     fail_safe_history: JournalHealthStatusApi
-    entities: VpgEntitiesApi = VpgEntitiesApi()
+    entities: VpgEntitiesApi = Field(default_factory=lambda: _ENTITIES)
     service_profile: ResourceLink | None = None
     service_profile_identifier: str | None = None
     service_profile_name: str = ""
@@ -172,6 +178,9 @@ class VmJournalLimitApi(Wire):
     limit_value: int = 0
 
 
+_NO_LIMIT = VmJournalLimitApi()
+
+
 class VmVolumeApi(Wire):
     """A protected disk."""
 
@@ -190,12 +199,12 @@ class VmApi(Wire):
     sub_status: VpgSubStatus
     priority: Priority
     actual_rpo: int
-    entities: VpgEntitiesApi = VpgEntitiesApi()
+    entities: VpgEntitiesApi = Field(default_factory=lambda: _ENTITIES)
     iops: int
     throughput_in_mb: float
     outgoing_band_width_in_mbps: float = 0.0
-    journal_hard_limit: VmJournalLimitApi = VmJournalLimitApi()
-    journal_warning_threshold: VmJournalLimitApi = VmJournalLimitApi()
+    journal_hard_limit: VmJournalLimitApi = Field(default_factory=lambda: _NO_LIMIT)
+    journal_warning_threshold: VmJournalLimitApi = Field(default_factory=lambda: _NO_LIMIT)
     journal_used_storage_mb: int
     provisioned_storage_in_mb: int
     used_storage_in_mb: int
