@@ -18,6 +18,7 @@ from farshore.api.routes import (
     alerts,
     catalog,
     clone_actions,
+    description,
     empty_lists,
     events,
     not_offered,
@@ -56,6 +57,7 @@ STATUS = {
 
 ROUTERS = (
     sign_in.router,
+    description.router,
     accounts.router,
     sites.router,
     virtualization_sites.router,

@@ -73,15 +73,21 @@ class Audit:
         record = AuditRecord(
             who=known.who,
             origin=address_of(scope),
-            text=f"{scope['method']} {scope['path']}"[:TEXT_CHARACTERS_MAX],
-            result=result[:TEXT_CHARACTERS_MAX],
-            vpg_id=known.vpg_id[:TEXT_CHARACTERS_MAX],
+            text=_written(f"{scope['method']} {scope['path']}"),
+            result=_written(result),
+            vpg_id=_written(known.vpg_id),
         )
         known.who = ""  # once
         try:
             await self._services.audit("audit", record)
         except Exception:  # the change is made: its answer must not be lost with the event
             log.exception("a change could not be written into the events: %s", record)
+
+
+def _written(text: str) -> str:
+    """The text as it can be stored: bounded, without halves of characters, in one line."""
+    whole = text[:TEXT_CHARACTERS_MAX].encode(errors="replace").decode()
+    return "".join(one if one.isprintable() else "?" for one in whole)
 
 
 def address_of(scope: Scope) -> str:

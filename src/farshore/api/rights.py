@@ -11,6 +11,7 @@ from farshore.model.access import Right
 
 _TABLE = """
 anybody     GET     /v1
+anybody     GET     /v1/openapi.json
 anybody     GET     /v1/serverDateTime
 anybody     GET     /v1/serverDateTime/dateTimeArgument
 anybody     GET     /v1/serverDateTime/serverDateTimeLocal
