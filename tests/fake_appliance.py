@@ -295,6 +295,7 @@ class FakeAppliance:
         if state.get("unwell"):
             record["state"] = "failed"
         told = {"state": record["state"], "reason": "The store is full.", "done_bytes": 1, "total_bytes": 2}
+        told["read_bytes"] = 3
         if record["state"] == "copying":
             record["state"] = "copied"
         return told
@@ -311,7 +312,8 @@ class FakeAppliance:
         if state["clones"].get(operation, {}).get("state") == "adopted":
             del state["clones"][operation]
 
-    def _remove_clone(self, state: dict[str, Any], operation: str) -> None:
+    def _remove_clone(self, state: dict[str, Any], vpg_id: str, operation: str) -> None:
+        state["pins"].pop(operation, None)
         record = state["clones"].pop(operation, None)
         for vm in record["volumes"] if record else ():
             state["cloned"].pop(f"c-{vm}", None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from farshore.errors import BadInput, Conflict, FarshoreError
+from farshore.manager.row_keeping import RowKeeping
 from farshore.model.task import TaskState, TaskType
 from tests.faked_site import FakedSite, until, with_site
 from tests.operations_harness import CLONE, VPG
@@ -175,5 +176,24 @@ def test_l2_a_site_without_datastores_to_name(tmp_path: Path, kind: str, may: bo
             assert isinstance(error, BadInput)
             assert f"DatastoreIdentifier: the recovery site is of the kind {kind}" in str(error)
         assert (await faked.ended(await clone(faked))).state == TaskState.Completed
+
+    with_site(tmp_path, story)
+
+
+def test_what_cannot_be_removed_now_is_removed_later(tmp_path: Path) -> None:
+    """The appliance does not do it: the task says so, and it is done when it can be, also when the VPG is gone."""
+
+    async def story(faked: FakedSite) -> None:
+        faked.south.refuse = frozenset({"remove_clone"})
+        change(faked, unwell=True)
+        task = await faked.ended(await clone(faked))
+        assert task.state == TaskState.Failed
+        assert "What is left is seen to as soon as it can be: remove_clone is refused." in task.reason
+        assert faked.south.state()["clones"]
+        faked.site.debts.drop(VPG)
+        faked.south.refuse = frozenset()
+        await RowKeeping(faked.site, faked.orders).pay(set())
+        assert faked.south.state()["clones"] == faked.south.state()["pins"] == {}
+        assert faked.site.debts.all() == []
 
     with_site(tmp_path, story)

@@ -49,7 +49,7 @@ def test_clone_abort(tmp_path: Path) -> None:
     """L4: the clone has stopped, saying who aborted it, and nothing of it is left."""
     end = the_same_end(tmp_path, "clone_abort")
     assert end["task"][0] == COMPLETED
-    assert end["task"][3] == "1 clone aborted; nothing is left."
+    assert end["task"][3] == "1 clone aborted. Nothing is left."
     assert end["beside"][0] == STOPPED
     assert "aborted by tester" in end["beside"][1]
     assert nothing_left(end)

@@ -49,6 +49,8 @@ class CloneCopy:
         self.record = record
         self.done_bytes = 0
         self.total_bytes = 0
+        self.read_bytes = 0
+        """All that the copier has read; it grows as long as it does something."""
         self._around = around
         journal = around.site_folder / "journal" / record.vpg_id
         self._order = CopierOrder(
@@ -113,6 +115,7 @@ class CloneCopy:
                 return said
             said = json.loads(line)
             self.done_bytes, self.total_bytes = int(said["done_bytes"]), int(said["total_bytes"])
+            self.read_bytes = int(said["read_bytes"])
 
     async def _end_forerunner(self) -> None:
         """The copier of a watcher that was killed ends by itself; one that was stopped or hangs is killed."""

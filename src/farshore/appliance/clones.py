@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ class Clones:
             "reason": record.reason,
             "done_bytes": copy.done_bytes if copy else 0,
             "total_bytes": copy.total_bytes if copy else 0,
+            "read_bytes": copy.read_bytes if copy else 0,
         }
 
     async def adopt_clone(self, operation: str) -> list[dict[str, Any]]:
@@ -117,7 +118,7 @@ class Clones:
             if record.state not in ("copied", "adopted"):
                 raise Conflict(f"The clone {operation} is not copied yet ({record.state}).", "Wait.")
             definitions = record.definitions()
-            remove_durably(Path(record.folder) / "lock")
+            _remove_all_but(Path(record.folder), record.disks())
             for definition in definitions:
                 self._doors.hypervisors.inventory.adopt(definition)
             record.state = "adopted"
@@ -131,27 +132,35 @@ class Clones:
             if record is not None and record.state == "adopted":
                 self._forget(operation)
 
-    async def remove_clone(self, operation: str) -> None:
-        """Stop the copy; its files and VMs go. None is fine. Raises Conflict when one of its VMs runs."""
+    async def remove_clone(self, vpg_id: str, operation: str) -> None:
+        """Stop the copy; its files and VMs go, and the checkpoint's pin. None is fine.
+
+        Raises Conflict when one of its VMs runs, Unavailable.
+        """
         async with self._changing:
-            record = self._record(operation)
-            if record is None:
-                return
-            task = self._tasks.get(operation)
-            if task is not None:
-                await end_tasks([task])
-            for definition in record.definitions():
-                if not self._doors.is_off(definition.id):
-                    raise Conflict(f"VM {definition.name} runs.", "Stop it first.")
-            for definition in record.definitions():
-                self._doors.hypervisors.inventory.remove(definition.id)
-                with contextlib.suppress(NotFound):  # a driver may remember that it was started once
-                    await self._doors.hypervisors.stop_vm(definition.id, force=True)
-            folder = Path(record.folder)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            if folder.parent.is_dir():
-                sync_directory(folder.parent)
-            self._forget(operation)
+            await self._remove(operation)
+            with contextlib.suppress(NotFound):  # the journal is gone, and the pin with it
+                await self._journal(vpg_id).call("unpin", operation=operation)
+
+    async def _remove(self, operation: str) -> None:
+        record = self._record(operation)
+        if record is None:
+            return
+        task = self._tasks.get(operation)
+        if task is not None:
+            await end_tasks([task])
+        for definition in record.definitions():
+            if not self._doors.is_off(definition.id):
+                raise Conflict(f"VM {definition.name} runs.", "Stop it first.")
+        for definition in record.definitions():
+            self._doors.hypervisors.inventory.remove(definition.id)
+            with contextlib.suppress(NotFound):  # a driver may remember that it was started once
+                await self._doors.hypervisors.stop_vm(definition.id, force=True)
+        folder = Path(record.folder)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        if folder.parent.is_dir():
+            sync_directory(folder.parent)
+        self._forget(operation)
 
     def _forget(self, operation: str) -> None:
         remove_durably(self._path(operation))
@@ -180,3 +189,11 @@ class Clones:
 
     def _path(self, operation: str) -> Path:
         return self.folder / f"{operation}.json"
+
+
+def _remove_all_but(folder: Path, images: Collection[str]) -> None:
+    """What killed copiers have left beside the images."""
+    for path in folder.iterdir():
+        if path.name not in images:
+            path.unlink()
+    sync_directory(folder)

@@ -145,12 +145,13 @@ class RowKeeping:
         """Make the calls that are owed to sites that answer now, each VPG's in their order."""
         stuck: set[str] = set()
         for debt in await asyncio.to_thread(self._site.debts.all):
-            if debt.vpg_id in stuck | busy or not self._site.peers.connected(debt.site_id):
+            own = debt.site_id == self._site.id
+            if debt.vpg_id in stuck | busy or not (own or self._site.peers.connected(debt.site_id)):
                 continue
             try:
                 await self._site.appliances.order(debt.site_id, debt.call, within=ORDER_SECONDS, **debt.arguments)
             except FarshoreError as error:
-                stuck.add(debt.vpg_id)
+                stuck.add(debt.vpg_id or debt.key)
                 log.info("a call stays owed", call=debt.call, vpg=debt.vpg_id, error=str(error))
                 continue
             await asyncio.to_thread(self._site.debts.forgive, debt.key)

@@ -45,9 +45,5 @@ async def clone(task_id: str) -> None:
 
 
 async def undo(vpg_id: str, operation: str) -> str:
-    """Remove files, VMs and pin; says what could not be removed."""
-    try:
-        await remove_clone(vpg_id, operation)
-    except FarshoreError as error:
-        return f"Not all of it could be removed: {error}"
-    return "Nothing is left of it."
+    """Remove files, VMs and pin; says so, or what is still owed."""
+    return await remove_clone(vpg_id, operation) or "Nothing is left of it."

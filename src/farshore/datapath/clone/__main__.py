@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from farshore.datapath.clone.copying import CloneOrder, Copying
@@ -27,9 +28,16 @@ def _end_with_the_watcher() -> None:
     os._exit(3)
 
 
+def _read_bytes() -> int:
+    """What this process has read by now, of whatever file: whether it goes on is seen by it, also while it verifies."""
+    words = Path("/proc/self/io").read_text(encoding="ascii").split()
+    return int(words[words.index("rchar:") + 1])
+
+
 def tell(copying: Copying, **more: Any) -> None:
     """A line of progress."""
-    line = {"done_bytes": copying.done_bytes, "total_bytes": copying.total_bytes} | more
+    figures = {"done_bytes": copying.done_bytes, "total_bytes": copying.total_bytes, "read_bytes": _read_bytes()}
+    line = figures | more
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 

@@ -7,14 +7,17 @@ import contextlib
 import time
 from typing import Any
 
-from farshore.errors import Fault, NotFound
+from farshore.errors import FarshoreError, Fault, NotFound, Unavailable
 from farshore.model.task import TaskState, TaskType
 from farshore.operations.engine import in_thread, is_running, site, step, stoppable_step
+from farshore.site.debts import Debt
 from farshore.site.tasks import TaskRow
 
 POLL_SECONDS = 0.3
 SILENT_SECONDS = 300.0
-"""How long the appliance may not answer while it copies; a copier that gets no further it ends by itself."""
+"""How long the appliance may not answer while it copies; a copier that says nothing it ends by itself."""
+STILL_SECONDS = 900.0
+"""How long a copier may read nothing."""
 REMOVE_SECONDS = 60.0
 STOP_SECONDS = 8.0
 """How long is waited for a clone's workflow that was stopped; it stops at its next look."""
@@ -47,8 +50,9 @@ async def begin_clone(
 async def await_copied(operation: str, task_id: str) -> None:
     """Does: wait until all is copied, showing how far it is. Twice: looks again.
 
-    Fails: Fault with the appliance's reason, Unavailable, NotFound.
+    Fails: Fault with the appliance's reason, Unavailable when it gets no further, NotFound.
     """
+    before, deadline = -1, 0.0
     while True:
         status: dict[str, Any] = await site().appliances.order(
             site().id, "clone_status", within=SILENT_SECONDS, operation=operation
@@ -59,6 +63,10 @@ async def await_copied(operation: str, task_id: str) -> None:
         if status["state"] == "failed":
             raise Fault(f"The copy failed: {status['reason']}", "")
         done, total = int(status["done_bytes"]), int(status["total_bytes"])
+        if int(status["read_bytes"]) != before:
+            before, deadline = int(status["read_bytes"]), time.monotonic() + STILL_SECONDS
+        if time.monotonic() > deadline:
+            raise Unavailable(f"The copy got no further in {STILL_SECONDS:g} s.", "Look at the stores of the site.")
         share = (LAST_PERCENT - FIRST_PERCENT) * done // total if total else 0
         note = f"Copying the disks: {done} of {total} bytes." if done else "Reading the journal against its checksums."
         await in_thread(site().tasks.progress, task_id, FIRST_PERCENT + share, note)
@@ -88,28 +96,40 @@ async def _unpin(vpg_id: str, operation: str) -> None:
 
 
 @step
-async def keep_or_remove(task_id: str, vpg_id: str, operation: str) -> None:
+async def keep_or_remove(task_id: str, vpg_id: str, operation: str) -> str:
     """Does: end the appliance's part: the VMs stay if the task has completed, and go if it was stopped just before.
 
-    Twice: nothing more. Fails: Unavailable, Conflict.
+    What the appliance does not do now is owed; gives words then. Twice: nothing more.
+    Fails: only with the database.
     """
     task = await in_thread(site().tasks.get, task_id)
     if task is not None and task.state == TaskState.Completed:
-        await site().appliances.order(site().id, "keep_clone", within=REMOVE_SECONDS, operation=operation)
-    else:
-        await take_away(vpg_id, operation)
+        return await _do_or_owe("keep_clone", {"operation": operation})
+    return await take_away(vpg_id, operation)
 
 
-async def take_away(vpg_id: str, operation: str) -> None:
-    """Remove what a clone has at the appliance; safe to repeat. Raises Unavailable, Conflict."""
-    await site().appliances.order(site().id, "remove_clone", within=REMOVE_SECONDS, operation=operation)
-    await _unpin(vpg_id, operation)
+async def take_away(vpg_id: str, operation: str) -> str:
+    """Remove files, VMs and pin of a clone; safe to repeat. What cannot be done now is owed; gives words then."""
+    return await _do_or_owe("remove_clone", {"vpg_id": vpg_id, "operation": operation})
+
+
+async def _do_or_owe(call: str, arguments: dict[str, Any]) -> str:
+    try:
+        await site().appliances.order(site().id, call, within=REMOVE_SECONDS, **arguments)
+    except FarshoreError as error:
+        # Of no VPG: it is owed also when that is gone.
+        await in_thread(site().debts.owe, Debt(f"{call} {arguments['operation']}", "", site().id, call, arguments))
+        return f"What is left is seen to as soon as it can be: {error}"
+    return ""
 
 
 @step
-async def remove_clone(vpg_id: str, operation: str) -> None:
-    """Does: stop the copy; its files, VMs and pin go. Twice: they are gone. Fails: Unavailable, Conflict."""
-    await take_away(vpg_id, operation)
+async def remove_clone(vpg_id: str, operation: str) -> str:
+    """Does: stop the copy; its files, VMs and pin go. What cannot be done now is owed; gives words then.
+
+    Twice: they are gone. Fails: only with the database.
+    """
+    return await take_away(vpg_id, operation)
 
 
 @step
@@ -146,9 +166,9 @@ async def let_clones_end(vpg_id: str, task_id: str) -> None:
 
 @step
 async def end_clones(vpg_id: str, reason: str) -> None:
-    """Does: stop the VPG's clones for that reason, and remove what they have. Twice: they are gone.
+    """Does: stop the VPG's clones for that reason, and remove what they have; what cannot be done now is owed.
 
-    Fails: Unavailable, Conflict.
+    Twice: they are gone. Fails: only with the database.
     """
     for clone in await running_clones(vpg_id):
         await in_thread(site().tasks.stop_now, clone.id, reason)
