@@ -208,7 +208,7 @@ def test_checkpoints_by_time(api: Running) -> None:
 def test_task_filters_reach_the_site(api: Running) -> None:
     """State by name or number, times as spans."""
     api.site.calls.clear()
-    get(api, "/v1/tasks", STATUS="inprogress", startedAfterDate="2026-11-25", type="FailOverTest")
+    get(api, "/v1/tasks", STATUS="inprogress", startedAfterDate="2026-11-25", type="failovertest")
     ((_, which),) = api.site.calls
     assert (which.state, which.type) == (1, "FailOverTest")
     assert which.started_after_ns is not None

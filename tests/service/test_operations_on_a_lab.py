@@ -125,6 +125,34 @@ def test_a_failover_test_whose_manager_is_killed(sites: tuple[Path, ApiOf, ApiOf
     assert north.request("POST", f"{path}/FailoverTestStop").status_code == 409
 
 
+def told(api: ApiOf, path: str) -> Any:
+    """What a GET tells."""
+    reply = api.request("GET", path)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_what_both_sites_tell_of_what_is_there_and_was_done(sites: tuple[Path, ApiOf, ApiOf]) -> None:
+    """Volumes, points in time, datastores, appliance, the reports and events of the test before."""
+    _, north, south = sites
+    vpg = south.vpgs()[0]
+    for site, kind in ((north, "Protected"), (south, "Recovery")):
+        volumes = told(site, f"/v1/volumes?vpgIdentifier={vpg['VpgIdentifier']}")
+        assert [(v["VolumeType"], v["Size"]["ProvisionedInBytes"]) for v in volumes] == [(kind, 8 << 20)] * 4
+        assert told(site, "/v1/datastores")
+        assert [vra["HostIdentifier"] for vra in told(site, "/v1/vras")]
+        kinds = [report["General"]["RecoveryType"] for report in told(site, "/v1/reports/recovery")]
+        assert "Stop Failover Test" in kinds
+        assert len(told(site, "/v1/reports/resources")) == len(told(site, "/v1/statistics/vms")) == 2
+    vm_id = told(south, "/v1/vms")[0]["VmIdentifier"]
+    points = told(south, f"/v1/vms/{vm_id}/pointsInTime")
+    assert points[0]["Checkpoint"] == told(south, f"/v1/vpgs/{vpg['VpgIdentifier']}/checkpoints/stats")["Earliest"]
+    (test,) = told(south, f"/v1/events?eventType=FailOverTest&vpgIdentifier={vpg['VpgIdentifier']}&entityType=VPG")
+    assert (test["EventCompletedSuccessfully"], test["Kind"]) == (True, "FailOverTest")
+    (report,) = told(south, f"/v1/reports/recovery?recoveryType=FailoverTest&vpgName={vpg['VpgName']}&state=Success")
+    assert report["RecoverySettings"]["Steps"]
+
+
 def test_a_vpg_deleted_by_force_while_the_protected_site_is_dead(sites: tuple[Path, ApiOf, ApiOf]) -> None:
     """Without force 503 and nothing changed; with force this half goes, and the other site lets go when it is back."""
     folder, north, south = sites
@@ -132,6 +160,7 @@ def test_a_vpg_deleted_by_force_while_the_protected_site_is_dead(sites: tuple[Pa
     lab(folder, "kill", "north", "all")
     assert south.request("DELETE", path).status_code == 503
     assert len(south.vpgs()) == 1
+    assert [volume["VolumeType"] for volume in told(south, "/v1/volumes")] == ["Recovery"] * 4  # north is dead
     south.completed(south.order("DELETE", path, {"Force": True}))
     assert south.vpgs() == []
     assert list((south.folder / "journal").iterdir()) == []

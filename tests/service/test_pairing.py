@@ -24,7 +24,7 @@ from farshore.site.appliances import Appliance
 from farshore.site.persistence import open_database
 from farshore.site.persistence.tables import pairing_token
 from farshore.site.site import database_path, open_site
-from tests.managers import RunningManager, free_ports
+from tests.managers import USER, RunningManager, free_ports
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +192,21 @@ def test_unpairing_works_with_the_peer_dead(sites: tuple[RunningManager, Running
     south.start()
     assert peers_of(south) == ["north"]
     until(lambda: "does not answer" in alerts_of(south), "south is told that north does not answer")
+
+
+def test_an_alert_is_dismissed_and_stands(sites: tuple[RunningManager, RunningManager]) -> None:
+    """South's alert that north does not answer, as the test before left it; the events tell who dismissed it."""
+    _, south = sites
+    until(lambda: "does not answer" in alerts_of(south), "the alert stands")
+    (alert,) = south.get("/v1/alerts?entity=Zvm&helpIdentifier=FSH0004")
+    path = f"/v1/alerts/{alert['Link']['identifier']}"
+    assert south.post(f"{path}/dismiss").status_code == 200
+    assert south.get("/v1/alerts?isDismissed=true")[0]["Link"] == alert["Link"]
+    told = [event for event in south.get("/v1/events") if event["Kind"] == "alert"]
+    assert [(event["UserName"], alert["Description"] in event["Description"]) for event in told] == [(USER, True)]
+    assert {"token", "paired"} <= {event["Kind"] for event in south.get("/v1/events")}
+    assert south.post(f"{path}/undismiss").status_code == 200
+    assert south.get(path)["IsDismissed"] is False
 
 
 def alerts_of(manager: RunningManager) -> str:

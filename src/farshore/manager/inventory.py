@@ -65,7 +65,8 @@ class Inventory:
         )
 
     async def protected(self, vpgs: list[VpgView]) -> list[ProtectedVmView]:
-        """The VMs of these VPGs; one whose site does not answer counts as existing."""
+        """The VMs of these VPGs with their protected disks; one whose site does not answer counts as existing."""
+        kept = await asyncio.to_thread(self._protected_disks)
         sites = list({vpg.protected_site_id for vpg in vpgs})
         answers = dict(zip(sites, await asyncio.gather(*(self._known(site_id) for site_id in sites)), strict=True))
         views = []
@@ -74,10 +75,20 @@ class Inventory:
             for vm in vpg.vms:
                 found = (known or {}).get(vm.vm_id)
                 exists = known is None or found is not None
-                disks = found.disks if found else ()
+                disks = kept.get((vpg.vpg_id, vm.vm_id)) or (found.disks if found else ())
                 view = ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=vpg, exists=exists, disks=disks)
                 views.append(view)
         return views
+
+    def _protected_disks(self) -> dict[tuple[str, str], tuple[SiteDiskView, ...]]:
+        """By VPG and VM, as this site keeps them: they are known with the other site dead."""
+        disks: dict[tuple[str, str], tuple[SiteDiskView, ...]] = {}
+        for row in self._site.vpgs.listed():
+            for volume in row.vpg.volumes:
+                key = (row.vpg.id, volume.vm_id)
+                view = SiteDiskView(disk_id=volume.disk_id, size_bytes=volume.size_bytes)
+                disks[key] = (*disks.get(key, ()), view)
+        return disks
 
     async def _known(self, site_id: str) -> dict[str, SiteVmView] | None:
         try:

@@ -41,8 +41,9 @@ def _filter(request: Request) -> TaskFilter:
         text = query.get(member.lower())
         return None if text is None else read_moment(text, member, end=end)
 
+    wanted = query.get("type", "").lower()
     return TaskFilter(
-        type=query.get("type"),
+        type=next((kind.value for kind in TaskType if kind.value.lower() == wanted), query.get("type")),
         state=state,
         started_before_ns=when("startedBeforeDate", end=True),
         started_after_ns=when("startedAfterDate"),
