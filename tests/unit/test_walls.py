@@ -17,7 +17,8 @@ LINT = "from importlinter.cli import lint_imports_command; lint_imports_command(
 
 ROOMS = (
     "lab cli api pages manager operations site appliance hypervisor datapath nbd identity model errors "
-    "datapath.segment datapath.tap datapath.stream datapath.journal datapath.replica datapath.view datapath.sync"
+    "datapath.segment datapath.tap datapath.stream datapath.journal datapath.replica datapath.view datapath.sync "
+    "datapath.clone"
 )
 
 LAWFUL = {
@@ -88,3 +89,21 @@ def test_every_wall_can_fail(tmp_path: Path) -> None:
 def test_every_wall_has_its_unlawful_import(contract: dict[str, str]) -> None:
     """A wall that is added to pyproject.toml gets its case here."""
     assert [start for start in UNLAWFUL if contract["name"].startswith(start)] != []
+
+
+@pytest.mark.parametrize(
+    ("module", "unloaded"),
+    [
+        ("farshore.appliance.__main__", {"numpy", "cryptography"}),
+        ("farshore.datapath.tap.__main__", {"numpy", "cryptography"}),
+        ("farshore.datapath.sync.__main__", {"numpy", "cryptography"}),
+        ("farshore.datapath.journal_carrier.__main__", {"cryptography"}),
+    ],
+)
+def test_what_weighs_much_is_not_loaded(module: str, unloaded: set[str]) -> None:
+    """Nor by way of a package's `__init__`, which import-linter does not look into."""
+    say = f"import {module}, sys; print(*sorted({unloaded} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": str(PYPROJECT.parent / "src")}
+    command = [sys.executable, "-c", say]
+    loaded = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    assert loaded.stdout.split() == []

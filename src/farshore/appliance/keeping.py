@@ -14,10 +14,10 @@ from typing import Any
 
 from farshore.appliance.carrier import Carrier, end_tasks
 from farshore.appliance.road import Surroundings
-from farshore.datapath.journal.lock import writer_of
 from farshore.errors import FarshoreError, Unavailable
 from farshore.model.appliance_specs import KeepSpec
 from farshore.model.files import sync_directory, write_durably
+from farshore.model.process_lock import holder_of
 
 WATCH_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
@@ -119,7 +119,7 @@ class VpgJournal:
     async def _end_forerunner(self) -> None:
         """The carrier of a watcher that was killed goes by itself; one that was stopped or hangs is killed."""
         deadline = asyncio.get_running_loop().time() + FORERUNNER_SECONDS
-        while (pid := writer_of(self.folder)) is not None and asyncio.get_running_loop().time() < deadline:
+        while (pid := holder_of(self.folder / "lock")) is not None and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.1)
         if pid is not None and self._is_carrier(pid):
             with contextlib.suppress(ProcessLookupError):
