@@ -40,12 +40,17 @@ NOT_OFFERED = (
     NotOffered(
         "Installing and changing VRAs",
         "Each site's appliance is part of Farshore and runs by itself: `farshore site run`.",
-        (("/vras", "POST"), ("/vras/{vra_id}", "PUT DELETE"), ("/vras/{vra_id}/{rest:path}", BOTH)),
+        (("/vras", "POST"), ("/vras/{vra_id}", "POST PUT DELETE"), ("/vras/{vra_id}/{rest:path}", BOTH)),
     ),
     NotOffered(
         "Sites in public clouds",
         "A site runs on KVM, on machines of a cloud as well as on your own.",
         (("/virtualizationsites/{site_id}/publiccloud/{rest:path}", READ),),
+    ),
+    NotOffered(
+        "Handling of scripts' files over the API",
+        "Scripts and what they printed are files in the site's folder.",
+        (("/recoveryScripts/{rest:path}", BOTH),),
     ),
     NotOffered("Encryption detection", "None is needed to protect VMs.", (("/encryptionDetection/{rest:path}", BOTH),)),
     NotOffered(
