@@ -7,9 +7,11 @@ SIGKILL just before or just after the effect of its n-th call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,25 @@ class FakeAppliance:
         if vpg_id not in state["keep"]:
             raise NotFound("No journal is kept here.", "")
         return {"state": "receiving", "journal_bytes": 5, "journal_id": "j"}
+
+    def _vpg_statuses(
+        self, state: dict[str, Any], vpg_ids: list[str], operations: Sequence[str] = (), fresh: bool = False
+    ) -> dict[str, Any]:
+        vpgs: dict[str, Any] = {}
+        for vpg_id in vpg_ids:
+            vpgs[vpg_id] = {"protection": None, "journal": None}
+            with contextlib.suppress(NotFound):
+                vpgs[vpg_id]["protection"] = self._protection_status(state, vpg_id)
+            with contextlib.suppress(NotFound):
+                (newest,) = self._list_checkpoints(state, vpg_id)
+                found = {"newest_checkpoint": newest, "oldest_checkpoint": newest}
+                vpgs[vpg_id]["journal"] = self._journal_status(state, vpg_id) | found
+        told = {}
+        for operation in operations:
+            told[operation] = {"promotion": None, "recovered": self._recovered_status(state, operation)}
+            with contextlib.suppress(NotFound):
+                told[operation]["promotion"] = self._promotion_status(state, operation)
+        return {"vpgs": vpgs, "operations": told}
 
     def _list_checkpoints(self, state: dict[str, Any], vpg_id: str, **_filters: Any) -> list[dict[str, Any]]:
         if vpg_id not in state["keep"]:

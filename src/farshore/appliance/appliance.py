@@ -14,6 +14,7 @@ from farshore.appliance.halting import Halting
 from farshore.appliance.holding import Holding
 from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.members import Members
+from farshore.appliance.overview import Overview
 from farshore.appliance.promotions import Promotions
 from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
@@ -100,7 +101,8 @@ class Appliance:
         }
         journals = {name: self._journal_call(call) for name, call in _JOURNAL_CALLS.items()}
         recovery = RecoveryCalls(self.journal, self.views, self.recovered, self.promotions)
-        groups = (self.halting, self.holding, self.promotions, recovery, self.datastores, self.clones)
+        overview = Overview(self.protections, self.journals, self.recovered, self.promotions)
+        groups = (self.halting, self.holding, self.promotions, recovery, self.datastores, self.clones, overview)
         return own | journals | {name: call for group in groups for name, call in group.calls().items()}
 
     # -- VMs

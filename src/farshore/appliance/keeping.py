@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from farshore.model.process_lock import holder_of
 WATCH_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS_MAX = 5.0
+QUICK_SECONDS = 0.8
+KEPT_SECONDS = 1.5
+"""How old a status may be that is given for one of many; each is asked for once in `WATCH_SECONDS` anyway."""
 FORERUNNER_SECONDS = 3.0
 MODULE = "farshore.datapath.journal_carrier"
 _WORDS = {"stream": b"c", "hashes": b"h"}
@@ -37,6 +41,7 @@ class VpgJournal:
         self.around = around
         self.carrier: Carrier | None = None
         self._connections: socket.socket | None = None
+        self._status: tuple[float, dict[str, Any]] = (float("-inf"), {})
         self._task: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
 
@@ -92,6 +97,20 @@ class VpgJournal:
             await asyncio.sleep(0.05)
         return await self.carrier.call(call, timeout_seconds, **args)
 
+    async def status(self, *, fresh: bool) -> dict[str, Any] | None:
+        """How the journal stands, of this moment or of a second ago; None when it does not answer at once."""
+        at, status = self._status
+        if not fresh and time.monotonic() - at < KEPT_SECONDS and self.carrier is not None and self.carrier.is_alive:
+            return status
+        try:
+            return self._noted(await self.call("status", QUICK_SECONDS))
+        except FarshoreError:
+            return None
+
+    def _noted(self, status: dict[str, Any]) -> dict[str, Any]:
+        self._status = (time.monotonic(), status)
+        return status
+
     def hand_over(self, connection: socket.socket, kind: str) -> None:
         """Pass an accepted connection (stream or hashes) to the carrier. Raises Unavailable when there is none."""
         if self._connections is None or self.carrier is None or not self.carrier.is_alive:
@@ -111,7 +130,7 @@ class VpgJournal:
                 continue
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                await self.carrier.call("status", ANSWER_SECONDS)
+                self._noted(await self.carrier.call("status", ANSWER_SECONDS))
                 pause = 0.1
             except Unavailable:
                 await self.carrier.end_by_force()

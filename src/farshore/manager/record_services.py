@@ -7,7 +7,7 @@ import asyncio
 from farshore.errors import Unavailable
 from farshore.manager.reports import Reports
 from farshore.model.event_kinds import alert_help
-from farshore.model.record_views import AlertView, EventFilter, EventView, ReportFilter
+from farshore.model.record_views import AlertView, EventFilter, EventView, KnownVpg, ReportFilter
 from farshore.model.views import ReportView
 from farshore.site.alerts import Alert
 from farshore.site.site import Site
@@ -33,6 +33,15 @@ class RecordServices:
 
     _site: Site
     _reports: Reports
+
+    async def known_vpg(self, vpg_id: str) -> KnownVpg | None:
+        """What the row says of a VPG, or None."""
+        row = await asyncio.to_thread(self._site.vpgs.get, vpg_id)
+        if row is None or row.phase == "released":
+            return None
+        recovery = row.vpg.recovery
+        reverse = recovery is not None and recovery.reverse_protection
+        return KnownVpg(vpg_id=row.vpg.id, name=row.vpg.name, vms=row.vpg.vms, reverse_protection=reverse)
 
     async def alerts(self) -> list[AlertView]:
         """All alerts that stand, oldest first."""

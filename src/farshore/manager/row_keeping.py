@@ -14,11 +14,12 @@ from typing import Any
 
 import structlog
 
-from farshore.errors import FarshoreError, NotFound
+from farshore.errors import FarshoreError
 from farshore.model.recovery import WayHome
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg
 from farshore.operations.orders import Orders
+from farshore.site.hearing import Hearing
 from farshore.site.site import Site
 from farshore.site.specs import protect_spec
 from farshore.site.vpgs import VpgRow
@@ -42,25 +43,46 @@ class RowKeeping:
         """Nothing is done before the first turn."""
         self._site = site
         self._orders = orders
+        self._hearing = Hearing(site)
         self._tried: dict[str, float] = {}
 
     async def turn(self) -> None:
         """One look at every row; what fails is tried again at the next."""
         busy = {task.vpg_id for task in await asyncio.to_thread(self._site.tasks.unfinished) if task.changing}
         rows = [row for row in await asyncio.to_thread(self._site.vpgs.listed) if row.phase == "active"]
-        quiet = [row for row in rows if row.vpg.id not in busy and row.vpg.recovery is None]
-        await asyncio.gather(*(self._keep(row.vpg) for row in quiet))
+        quiet = [row.vpg for row in rows if row.vpg.id not in busy and row.vpg.recovery is None]
+        protections = await self._protections([vpg for vpg in quiet if vpg.recovery_site_id == self._site.id])
+        standing = {alert.key for alert in await asyncio.to_thread(self._site.alerts.all)}
+        await asyncio.gather(*(self._keep(vpg, protections, standing) for vpg in quiet))
         await self.pay(busy)
 
-    async def _keep(self, vpg: Vpg) -> None:
+    async def _protections(self, vpgs: list[Vpg]) -> dict[tuple[str, str], dict[str, Any] | None]:
+        """{(site, VPG): what that site's appliance says of protecting it}; without what did not answer."""
+        ids: dict[str, list[str]] = {self._site.id: [vpg.id for vpg in vpgs]}
+        for vpg in vpgs:
+            if self._site.peers.connected(vpg.protected_site_id):
+                ids.setdefault(vpg.protected_site_id, []).append(vpg.id)
+        asked = [(site_id, found) for site_id, found in ids.items() if found]
+        said = await asyncio.gather(*(self._hearing.statuses(site_id, found) for site_id, found in asked))
+        return {
+            (site_id, vpg_id): status["protection"]
+            for (site_id, _), told in zip(asked, said, strict=True)
+            for vpg_id, status in told["vpgs"].items()
+        }
+
+    async def _keep(
+        self, vpg: Vpg, protections: dict[tuple[str, str], dict[str, Any] | None], standing: set[str]
+    ) -> None:
         try:
-            if vpg.recovery_site_id == self._site.id:
+            if vpg.recovery_site_id == self._site.id and protections.get((self._site.id, vpg.id)) is not None:
                 await self._retire_own_taps(vpg)
-            await self._tell_that_both_run(vpg)
+            await self._tell_that_both_run(vpg, standing)
             if vpg.owner_site_id != self._site.id or not self._site.peers.connected(self._site.other_site(vpg)):
                 return
             if vpg.way_home is None:
-                await self._tell_epoch(vpg)
+                there = (vpg.protected_site_id, vpg.id)
+                if there in protections:
+                    await self._tell_epoch(vpg, protections[there])
             elif vpg.protected_site_id == self._site.id and vpg.way_home.began:
                 await self._hand_over(vpg, vpg.way_home)
             elif vpg.protected_site_id == self._site.id and vpg.way_home.asked:
@@ -71,25 +93,22 @@ class RowKeeping:
     async def _ask(self, site_id: str, name: str, **arguments: Any) -> Any:
         return await self._site.appliances.ask(site_id, name, seconds=ASK_SECONDS, **arguments)
 
+    async def _is_still(self, vpg: Vpg) -> bool:
+        """Whether the row is the one that was looked at: what follows from an older one may be wrong by now."""
+        row = await asyncio.to_thread(self._site.vpgs.get, vpg.id)
+        return row is not None and row.vpg == vpg
+
     async def _retire_own_taps(self, vpg: Vpg) -> None:
-        """This site is the recovery site: what it may still believe to protect, it does not."""
-        try:
-            await self._ask(self._site.id, "protection_status", vpg_id=vpg.id)
-        except NotFound:
+        """This site is the recovery site: what it still believes to protect, it does not."""
+        if not await self._is_still(vpg):
             return
         await self._site.appliances.order(self._site.id, "retire_protection", within=ORDER_SECONDS, vpg_id=vpg.id)
         fact = f"VPG {vpg.name} runs at the other site (epoch {vpg.epoch}): its protection from here was ended."
         await asyncio.to_thread(self._site.alerts.record, "retired", fact, vpg_id=vpg.id)
 
-    async def _tell_epoch(self, vpg: Vpg) -> None:
+    async def _tell_epoch(self, vpg: Vpg, status: dict[str, Any] | None) -> None:
         """After a rollback: the protected site goes on with the epoch that holds now."""
-        if vpg.recovery_site_id != self._site.id:
-            return
-        try:
-            status = await self._ask(vpg.protected_site_id, "protection_status", vpg_id=vpg.id)
-        except NotFound:
-            status = {"epoch": 0}
-        if int(status.get("epoch", vpg.epoch)) < vpg.epoch:
+        if (status is None or int(status.get("epoch", vpg.epoch)) < vpg.epoch) and await self._is_still(vpg):
             spec = await asyncio.to_thread(protect_spec, self._site, vpg)
             await self._site.appliances.order(vpg.protected_site_id, "protect_vpg", within=ORDER_SECONDS, spec=spec)
 
@@ -120,11 +139,12 @@ class RowKeeping:
         listed = await self._ask(vpg.recovery_site_id, "list_vms")
         return [vm["name"] for vm in listed if vm["vm_id"] in old and vm["power"] not in OFF]
 
-    async def _tell_that_both_run(self, vpg: Vpg) -> None:
+    async def _tell_that_both_run(self, vpg: Vpg, standing: set[str]) -> None:
         key = f"both {vpg.id}"
         names = await self._running_old_vms(vpg)
         if not names:
-            await asyncio.to_thread(self._site.alerts.clear, key)
+            if key in standing:
+                await asyncio.to_thread(self._site.alerts.clear, key)
             return
         assert vpg.way_home is not None
         since = datetime.fromtimestamp((vpg.way_home.recovered_checkpoint_ns or 0) / 1e9, UTC).isoformat("T", "seconds")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -17,7 +17,7 @@ from farshore.site.pairing import describe
 from farshore.site.peers import Peer
 from farshore.site.release import tell_released
 from farshore.site.site import Site
-from farshore.site.vpg_views import VpgViews
+from farshore.site.vpg_views import Judged, VpgViews
 from farshore.site.vpgs import VpgRow, digest
 
 GREET_SECONDS = 2.0
@@ -28,6 +28,8 @@ RELEASE_SECONDS = 5.0
 ALERT_SECONDS = 10.0
 COUNT_SECONDS = 1.0
 KEEP_SECONDS = 2.0
+VPG_KEY = "vpg "
+"""What the keys of these alerts begin with."""
 _GOOD = {
     VpgStatus.Initializing,
     VpgStatus.MeetingSLA,
@@ -139,15 +141,21 @@ class Timers:
 
     async def look_at_vpgs(self) -> None:
         """Raise and clear the alerts of the VPGs that this site owns."""
-        for row in await asyncio.to_thread(self._site.vpgs.listed):
-            key = f"vpg {row.vpg.id}"
-            if row.vpg.owner_site_id != self._site.id:
-                await asyncio.to_thread(self._site.alerts.clear, key)  # of when it was this site's, if it was
-                continue
-            view = await self._views.look(row)
-            if view.status in _GOOD and view.substatus not in _ALARMING:
-                await asyncio.to_thread(self._site.alerts.clear, key)
-            else:
-                words = f"VPG {view.name} is {view.status.name} ({view.substatus.name.rstrip('_')}). {view.reason}"
-                alert = self._site.alerts.raise_alert
-                await asyncio.to_thread(alert, key, words, "Look at the VPG and its sites.", vpg_id=row.vpg.id)
+        rows = await asyncio.to_thread(self._site.vpgs.listed)
+        judged = await self._views.judge([row for row in rows if row.vpg.owner_site_id == self._site.id])
+        await asyncio.to_thread(self._tell, {row.vpg.id for row in rows}, judged)
+
+    def _tell(self, vpg_ids: set[str], judged: Sequence[Judged]) -> None:
+        """Those of VPGs that are another site's by now are cleared too."""
+        alarming = {each.vpg.id: each for each in judged if not _is_well(each)}
+        for alert in self._site.alerts.all():
+            vpg_id = alert.key.removeprefix(VPG_KEY)
+            if alert.key.startswith(VPG_KEY) and vpg_id in vpg_ids and vpg_id not in alarming:
+                self._site.alerts.clear(alert.key)
+        for vpg_id, each in alarming.items():
+            words = f"VPG {each.vpg.name} is {each.status.name} ({each.substatus.name.rstrip('_')}). {each.reason}"
+            self._site.alerts.raise_alert(VPG_KEY + vpg_id, words, "Look at the VPG and its sites.", vpg_id=vpg_id)
+
+
+def _is_well(judged: Judged) -> bool:
+    return judged.status in _GOOD and judged.substatus not in _ALARMING

@@ -65,6 +65,14 @@ class FailoverTests:
         with self._database.transaction() as connection:
             return [_row(found) for found in connection.execute(query)]
 
+    def by_vpg(self) -> dict[str, list[FailoverTest]]:
+        """All tests of all VPGs, oldest first."""
+        found: dict[str, list[FailoverTest]] = {}
+        with self._database.transaction() as connection:
+            for row in connection.execute(sa.select(table).order_by(table.c.started_ns)):
+                found.setdefault(row.vpg_id, []).append(_row(row))
+        return found
+
     def claim(self, connection: sa.Connection, vpg_id: str, stop_task_id: str, only: str | None) -> None:
         """Within a transaction, set the running tests (or the one whose task is `only`) to be stopped by that task.
 

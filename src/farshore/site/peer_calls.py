@@ -91,6 +91,9 @@ class PeerCalls:
                 raise NotPermitted("A site may only have its own VPGs protected or kept.", "")
             row = await asyncio.to_thread(self._site.vpg, str(about["vpg_id"]))
             self._check(caller, row.vpg)
+        elif name == "vpg_statuses":
+            shared = await asyncio.to_thread(self._shared_of, caller, rest["vpg_ids"])
+            rest = {"vpg_ids": shared, "fresh": bool(rest.get("fresh"))}
         elif name not in OPEN_APPLIANCE_CALLS:
             raise NotPermitted(f"The call {name} is not for other sites.", "")
         return await self._site.appliances.at(self._site.id).call(name, min(float(arguments["seconds"]), 60.0), **rest)
@@ -114,6 +117,10 @@ class PeerCalls:
     async def has_same_rows(self, caller: str, arguments: dict[str, Any]) -> bool:
         """Whether there is nothing to exchange: as it nearly always is."""
         return digest(await asyncio.to_thread(self._shared, caller)) == str(arguments["digest"])
+
+    def _shared_of(self, caller: str, vpg_ids: list[str]) -> list[str]:
+        shared = {row.vpg.id for row in self._shared(caller)}
+        return [vpg_id for vpg_id in vpg_ids if vpg_id in shared]
 
     def _shared(self, caller: str) -> list[VpgRow]:
         rows = self._site.vpgs.listed()

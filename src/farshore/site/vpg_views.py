@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from farshore.errors import FarshoreError
 from farshore.model.views import CheckpointView, VpgView
+from farshore.model.vpg import Vpg
 from farshore.model.vpg_state_table import judge
+from farshore.model.vpg_states import VpgStatus, VpgSubStatus
 from farshore.site.clock import now_ns
-from farshore.site.failover_tests import OPEN_STATES
+from farshore.site.deadlines import Deadline
+from farshore.site.failover_tests import OPEN_STATES, FailoverTest
+from farshore.site.hearing import Hearing
 from farshore.site.peer_client import ANSWER_SECONDS
 from farshore.site.peer_server import Call
 from farshore.site.recovery_views import recovery_view, sync_view, test_view, way_home_view
@@ -21,8 +27,32 @@ from farshore.site.site import Site
 from farshore.site.status import Heard, facts, reason, sync_percentage
 from farshore.site.vpgs import VpgRow
 
-ASK_SECONDS = 1.2
-"""Less than a caller at the other site waits for the whole answer."""
+
+@dataclass(frozen=True)
+class Judged:
+    """How a VPG stands, and why."""
+
+    vpg: Vpg
+    status: VpgStatus
+    substatus: VpgSubStatus
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the site's own tables say, by identifiers of sites and VPGs."""
+
+    names: dict[str, str]
+    tests: dict[str, list[FailoverTest]]
+    deadlines: dict[str, Deadline]
+
+
+def _reason(row: VpgRow, heard: Heard) -> str:
+    return reason(heard, changing_over=row.vpg.recovery is not None)
+
+
+def _by_whether(rows: Sequence[VpgRow], condition: Callable[[VpgRow], bool]) -> tuple[list[VpgRow], list[VpgRow]]:
+    return [row for row in rows if condition(row)], [row for row in rows if not condition(row)]
 
 
 def checkpoint_view(told: dict[str, Any]) -> CheckpointView:
@@ -40,6 +70,7 @@ class VpgViews:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._hearing = Hearing(site)
         self._received: dict[str, tuple[float, int, int]] = {}  # per VPG: when, bytes received then, bytes a second
 
     def calls(self) -> dict[str, Call]:
@@ -50,7 +81,7 @@ class VpgViews:
         """The views of the VPGs that this site owns and the caller has a part in."""
         rows = await asyncio.to_thread(self._site.vpgs.listed)
         own = [r for r in rows if r.vpg.owner_site_id == self._site.id and self._site.other_site(r.vpg) == caller]
-        views = await asyncio.gather(*(self.look(row) for row in own))
+        views = await self._look_at(own)
         return [view.model_dump(mode="json") for view in views]
 
     async def all(self) -> list[VpgView]:
@@ -59,15 +90,15 @@ class VpgViews:
         owners = {row.vpg.owner_site_id for row in rows} - {self._site.id}
         answers = dict(zip(owners, await asyncio.gather(*(self._ask(owner) for owner in owners)), strict=True))
 
-        async def view(row: VpgRow) -> VpgView:
-            if row.vpg.owner_site_id == self._site.id:
-                return await self.look(row)
+        own, others = _by_whether(rows, lambda row: row.vpg.owner_site_id == self._site.id)
+        views, known = await self._look_at(own), await asyncio.to_thread(self._known)
+        for row in others:
             told = answers[row.vpg.owner_site_id]
             if told is not None and row.vpg.id in told:
-                return told[row.vpg.id]
-            return await self._show(row, Heard(connected=told is not None))
-
-        return sorted(await asyncio.gather(*(view(row) for row in rows)), key=lambda view: (view.name, view.vpg_id))
+                views.append(told[row.vpg.id])
+            else:
+                views.append(self._show(row, Heard(connected=told is not None), known))
+        return sorted(views, key=lambda view: (view.name, view.vpg_id))
 
     async def _ask(self, owner: str) -> dict[str, VpgView] | None:
         try:
@@ -77,63 +108,54 @@ class VpgViews:
         return {data["vpg_id"]: VpgView.model_validate(data) for data in told}
 
     async def look(self, row: VpgRow) -> VpgView:
-        """The owner's view: ask both appliances, each within `ASK_SECONDS`."""
+        """The owner's view of one VPG, of this moment."""
+        (view,) = await self._look_at([row], fresh=True)
+        return view
+
+    async def judge(self, rows: Sequence[VpgRow]) -> list[Judged]:
+        """How these VPGs stand, in short; for the owner."""
+        heard = await self._hearing.of(rows, recoveries=False)
+        at_ns = now_ns()
+        return [
+            Judged(row.vpg, *judge(facts(row, heard[row.vpg.id], at_ns)), _reason(row, heard[row.vpg.id]))
+            for row in rows
+        ]
+
+    async def _look_at(self, rows: Sequence[VpgRow], *, fresh: bool = False) -> list[VpgView]:
+        heard = await self._hearing.of(rows, fresh=fresh)
+        known = await asyncio.to_thread(self._known)
+        return [self._show(row, heard[row.vpg.id], known) for row in rows]
+
+    def _known(self) -> _Known:
+        site = self._site
+        deadlines = {deadline.vpg_id: deadline for deadline in site.deadlines.all()}
+        names = {peer.site_id: peer.name for peer in site.peers.all()} | {site.id: site.config.name}
+        return _Known(names, site.tests.by_vpg(), deadlines)
+
+    def _show(self, row: VpgRow, heard: Heard, known: _Known) -> VpgView:
         vpg = row.vpg
-
-        async def ask(site_id: str, name: str, **arguments: Any) -> Any:
-            try:
-                return await self._site.appliances.ask(site_id, name, seconds=ASK_SECONDS, vpg_id=vpg.id, **arguments)
-            except FarshoreError:
-                return None
-
-        protection, journal, newest, oldest = await asyncio.gather(
-            ask(vpg.protected_site_id, "protection_status"),
-            ask(vpg.recovery_site_id, "journal_status"),
-            ask(vpg.recovery_site_id, "list_checkpoints", limit=1, newest_first=True),
-            ask(vpg.recovery_site_id, "list_checkpoints", limit=1, newest_first=False),
-        )
-        connected = protection is not None or self._site.peers.connected(self._site.other_site(vpg))
-        promotion, recovered = None, None
-        if vpg.recovery is not None:
-            if vpg.recovery.stage == "committing":
-                promotion = await self._of_recovery("promotion_status", vpg.recovery.operation)
-            recovered = await self._of_recovery("recovered_status", vpg.recovery.operation)
-        both = await asyncio.to_thread(self._site.alerts.fact, f"both {vpg.id}") if vpg.way_home else ""
-        first, last = oldest[0] if oldest else None, newest[0] if newest else None
-        return await self._show(row, Heard(protection, journal, last, first, connected, promotion, both, recovered))
-
-    async def _of_recovery(self, call: str, operation: str) -> Any:
-        ask = self._site.appliances.ask
-        try:
-            return await ask(self._site.id, call, seconds=ASK_SECONDS, operation=operation)
-        except FarshoreError:
-            return None
-
-    async def _show(self, row: VpgRow, heard: Heard) -> VpgView:
-        vpg, site = row.vpg, self._site
         found = facts(row, heard, now_ns())
         status, substatus = judge(found)
-        tests = await asyncio.to_thread(site.tests.of, vpg.id)
-        names = [await asyncio.to_thread(site.site_name, s) for s in (vpg.protected_site_id, vpg.recovery_site_id)]
+        tests = known.tests.get(vpg.id, [])
         age = found.newest_checkpoint_age_seconds
         return VpgView(
             vpg_id=vpg.id,
             name=vpg.name,
             protected_site_id=vpg.protected_site_id,
-            protected_site_name=names[0],
+            protected_site_name=known.names.get(vpg.protected_site_id, vpg.protected_site_id),
             recovery_site_id=vpg.recovery_site_id,
-            recovery_site_name=names[1],
+            recovery_site_name=known.names.get(vpg.recovery_site_id, vpg.recovery_site_id),
             settings=vpg.settings,
             vms=vpg.vms,
             status=status,
             substatus=substatus,
-            reason=reason(heard, changing_over=vpg.recovery is not None),
+            reason=_reason(row, heard),
             progress_percentage=sync_percentage(heard),
             actual_rpo_seconds=None if age is None else int(age),
             earliest_checkpoint=checkpoint_view(heard.oldest) if heard.oldest else None,
             latest_checkpoint=checkpoint_view(heard.newest) if heard.newest else None,
             tests=tuple(test_view(test) for test in tests if test.state in OPEN_STATES),
-            recovery=recovery_view(vpg.recovery, await asyncio.to_thread(site.deadlines.get, vpg.id), heard),
+            recovery=recovery_view(vpg.recovery, known.deadlines.get(vpg.id), heard),
             way_home=way_home_view(vpg),
             sync=sync_view(heard),
             last_test_ns=max((test.ended_ns for test in tests if test.ended_ns), default=None),

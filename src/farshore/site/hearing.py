@@ -1,0 +1,74 @@
+"""What both sites' appliances say of many VPGs: one call to each of them, however many VPGs there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from farshore.errors import FarshoreError
+from farshore.site.site import Site
+from farshore.site.status import Heard
+from farshore.site.vpgs import VpgRow
+
+ASK_SECONDS = 1.2
+"""Less than a caller at the other site waits for the whole answer."""
+_SILENT: dict[str, Any] = {"vpgs": {}, "operations": {}}
+
+
+class Hearing:
+    """Asks for one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def statuses(
+        self, site_id: str, vpg_ids: Sequence[str], operations: Sequence[str] = (), *, fresh: bool = False
+    ) -> dict[str, Any]:
+        """What the appliance of that site says; nothing of any VPG when it does not answer."""
+        named: dict[str, Any] = {"vpg_ids": list(vpg_ids), "fresh": fresh}
+        if operations:
+            named["operations"] = list(operations)
+        try:
+            said: dict[str, Any] = await self._site.appliances.ask(
+                site_id, "vpg_statuses", seconds=ASK_SECONDS, **named
+            )
+        except FarshoreError:
+            return _SILENT
+        return said
+
+    async def of(self, rows: Sequence[VpgRow], *, recoveries: bool = True, fresh: bool = False) -> dict[str, Heard]:
+        """What is heard of each VPG, by its identifier. `recoveries`: also of what was recovered at this site."""
+        ids: dict[str, set[str]] = {self._site.id: set()}
+        for row in rows:
+            for site_id in (row.vpg.protected_site_id, row.vpg.recovery_site_id):
+                ids.setdefault(site_id, set()).add(row.vpg.id)
+        operations = [row.vpg.recovery.operation for row in rows if row.vpg.recovery is not None and recoveries]
+        asked = [
+            self.statuses(site_id, sorted(found), operations if site_id == self._site.id else (), fresh=fresh)
+            for site_id, found in ids.items()
+        ]
+        said = dict(zip(ids, await asyncio.gather(*asked), strict=True))
+        both = await asyncio.to_thread(self._both_run) if any(row.vpg.way_home for row in rows) else {}
+        return {row.vpg.id: self._heard(row, said, both) for row in rows}
+
+    def _both_run(self) -> dict[str, str]:
+        return {alert.key: alert.fact for alert in self._site.alerts.all() if alert.key.startswith("both ")}
+
+    def _heard(self, row: VpgRow, said: dict[str, dict[str, Any]], both: dict[str, str]) -> Heard:
+        vpg = row.vpg
+        protection = said[vpg.protected_site_id]["vpgs"].get(vpg.id, {}).get("protection")
+        journal = said[vpg.recovery_site_id]["vpgs"].get(vpg.id, {}).get("journal") or {}
+        told: dict[str, Any] = {}
+        if vpg.recovery is not None:
+            told = said[self._site.id]["operations"].get(vpg.recovery.operation, {})
+        return Heard(
+            protection=protection,
+            journal=journal or None,
+            newest=journal.get("newest_checkpoint"),
+            oldest=journal.get("oldest_checkpoint"),
+            connected=protection is not None or self._site.peers.connected(self._site.other_site(vpg)),
+            promotion=told.get("promotion"),
+            both_run=both.get(f"both {vpg.id}", "") if vpg.way_home else "",
+            recovered=told.get("recovered"),
+        )
