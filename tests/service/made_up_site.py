@@ -25,6 +25,7 @@ from farshore.identity.certificates import create_identity
 from farshore.identity.contexts import server_context
 from farshore.manager.ports import bind, server
 from farshore.model.policies import CommitPolicy
+from farshore.model.record_views import KnownVpg
 from farshore.model.task import TaskState, new_task_id
 from farshore.model.views import (
     CheckpointView,
@@ -158,6 +159,14 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
     async def get_vpg(self, vpg_id: str) -> VpgView | None:
         """That one."""
         return self._vpg() if vpg_id == VPG else None
+
+    async def known_vpg(self, vpg_id: str) -> KnownVpg | None:
+        """That one as it is kept."""
+        view = await self.get_vpg(vpg_id)
+        if view is None:
+            return None
+        reverse = view.recovery is not None and view.recovery.reverse_protection
+        return KnownVpg(vpg_id=view.vpg_id, name=view.name, vms=view.vms, reverse_protection=reverse)
 
     async def protected_vms(self) -> list[ProtectedVmView]:
         """Its VMs."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from farshore.model.record_views import AlertView, EventFilter, EventView, ReportFilter
+from farshore.model.record_views import AlertView, EventFilter, EventView, KnownVpg, ReportFilter
 from farshore.model.views import ReportView
 
 
 class RecordServices(Protocol):
     """Alerts, events and reports of the site behind the API; the promises are those of `Services`."""
+
+    async def known_vpg(self, vpg_id: str) -> KnownVpg | None:
+        """What the site's own record says of a VPG, or None; it asks nobody, and answers at once."""
 
     async def alerts(self) -> list[AlertView]:
         """All alerts that stand, oldest first."""

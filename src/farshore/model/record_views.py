@@ -1,8 +1,10 @@
-"""What a site tells of its records: alerts, events, volumes; and which of them are asked for. Times in unix ns."""
+"""What a site tells of its records: alerts, events, VPGs as kept; and which are asked for. Times in unix ns."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+
+from farshore.model.vpg import VpgVm
 
 
 class _View(BaseModel):
@@ -34,6 +36,16 @@ class EventView(_View):
     occurred_ns: int
     origin: str = ""
     result: str = ""
+
+
+class KnownVpg(_View):
+    """What a site's own record says of a VPG: nobody is asked, so it is told at once, whatever else does not answer."""
+
+    vpg_id: str
+    name: str
+    vms: tuple[VpgVm, ...] = ()
+    reverse_protection: bool = False
+    """What the failover or move that is under way said; False without one."""
 
 
 class EventFilter(_View):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from farshore.api.routes.tasks import answer_task
 from farshore.api.routes.vm_selection import select_vms
-from farshore.api.routes.vpgs import find_vpg
+from farshore.api.routes.vpgs import known_vpg
 from farshore.api.state import SIGNED_IN, SignedIn, Site
 from farshore.api.wire.actions import FailoverCommitDataApi, FailoverDataApi, MoveCommitVpgDataApi, MoveVpgDataApi
 from farshore.api.wire.body import ignore_body, read_body
@@ -27,7 +27,7 @@ NOT_KEPT = "KeepSourceVms is ignored with reverse protection: the disks become t
 @router.post("/{vpg_id}/Failover")
 async def failover(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Recover the VMs at a checkpoint, up to Before Commit [F1-F7]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, FailoverDataApi)
     vm_ids = select_vms(body.vm_identifiers, view.vms, view.name)
     if vm_ids is not None and len(vm_ids) == len(view.vms):
@@ -48,11 +48,11 @@ async def failover(request: Request, vpg_id: str, caller: SignedIn, site: Site) 
 @router.post("/{vpg_id}/FailoverCommit")
 async def failover_commit(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Make the recovered VMs the VPG's own [F8]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, FailoverCommitDataApi)
     reverse = body.is_reverse_protection
     task_id = await site.failover_commit(view.vpg_id, reverse_protection=reverse, who=caller.account.name)
-    if view.recovery is not None and view.recovery.reverse_protection and not reverse:
+    if view.reverse_protection and not reverse:
         note(request, NOT_PROTECTED_BACK)
     return answer_task(request, caller, task_id)
 
@@ -60,7 +60,7 @@ async def failover_commit(request: Request, vpg_id: str, caller: SignedIn, site:
 @router.post("/{vpg_id}/FailoverRollback")
 async def failover_rollback(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Remove the recovered VMs; all as before [F9]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     await ignore_body(request)
     return answer_task(request, caller, await site.failover_rollback(view.vpg_id, caller.account.name))
 
@@ -68,7 +68,7 @@ async def failover_rollback(request: Request, vpg_id: str, caller: SignedIn, sit
 @router.post("/{vpg_id}/move")
 async def move(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Shut the VMs down and recover them with their last writes, up to Before Commit [M1-M5]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, MoveVpgDataApi)
     task_id = await site.move(
         view.vpg_id,
@@ -88,7 +88,7 @@ async def move(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> R
 @router.post("/{vpg_id}/moveCommit")
 async def move_commit(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Commit the move; what is left out is as the move said [M7]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, MoveCommitVpgDataApi)
     task_id = await site.move_commit(
         view.vpg_id,
@@ -96,9 +96,7 @@ async def move_commit(request: Request, vpg_id: str, caller: SignedIn, site: Sit
         keep_source_vms=body.keep_source_vms,
         who=caller.account.name,
     )
-    reverse = body.reverse_protection
-    if reverse is None:
-        reverse = view.recovery is not None and view.recovery.reverse_protection
+    reverse = view.reverse_protection if body.reverse_protection is None else body.reverse_protection
     if body.keep_source_vms and reverse:
         note(request, NOT_KEPT)
     return answer_task(request, caller, task_id)
@@ -107,6 +105,6 @@ async def move_commit(request: Request, vpg_id: str, caller: SignedIn, site: Sit
 @router.post("/{vpg_id}/moveRollback")
 async def move_rollback(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Remove the recovered VMs; the protected ones run again [M8]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     await ignore_body(request)
     return answer_task(request, caller, await site.move_rollback(view.vpg_id, caller.account.name))

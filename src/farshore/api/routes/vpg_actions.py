@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from farshore.api.routes.tasks import answer_task
 from farshore.api.routes.vm_selection import select_vms
-from farshore.api.routes.vpgs import find_vpg
+from farshore.api.routes.vpgs import known_vpg
 from farshore.api.state import SIGNED_IN, SignedIn, Site, link
 from farshore.api.wire.actions import CheckpointsDataApi, FailOverTestStartDataApi, StopFailoverTestDataApi
 from farshore.api.wire.body import read_body
@@ -31,7 +31,7 @@ NOT_YET = (
 @router.post("/{vpg_id}/Checkpoints")
 async def insert_checkpoint(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Cut a tagged checkpoint now [K1]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, CheckpointsDataApi)
     task_id = await site.insert_checkpoint(view.vpg_id, body.checkpoint_name, caller.account.name)
     return answer_task(request, caller, task_id)
@@ -40,7 +40,7 @@ async def insert_checkpoint(request: Request, vpg_id: str, caller: SignedIn, sit
 @router.post("/{vpg_id}/FailoverTest")
 async def failover_test(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """Recover the VMs on an isolated network, the protected ones untouched [T1, T2]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, FailOverTestStartDataApi)
     vm_ids = select_vms(body.vm_identifiers, view.vms, view.name)
     task_id = await site.failover_test(view.vpg_id, body.checkpoint_identifier, vm_ids, caller.account.name)
@@ -50,7 +50,7 @@ async def failover_test(request: Request, vpg_id: str, caller: SignedIn, site: S
 @router.post("/{vpg_id}/FailoverTestStop")
 async def failover_test_stop(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """End the VPG's tests, or the one whose task is named [T3]."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, StopFailoverTestDataApi)
     test_task = None
     if body.task_identifier is not None:
@@ -70,7 +70,7 @@ async def failover_test_stop(request: Request, vpg_id: str, caller: SignedIn, si
 
 def _not_yet(action: str) -> Callable[..., Awaitable[Response]]:
     async def refuse(vpg_id: str, site: Site) -> Response:
-        view = await find_vpg(site, vpg_id)
+        view = await known_vpg(site, vpg_id)
         fact = f"This version of Farshore does not offer {action}; the VPG {view.name} is as it was."
         raise Unsupported(fact, "docs/vpgs-post.md says what works in which version.")
 

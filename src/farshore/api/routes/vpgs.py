@@ -19,6 +19,7 @@ from farshore.api.wire.vpgs import CheckpointApi, VpgApi, VpgCheckpointsStatsApi
 from farshore.errors import BadInput, NotFound
 from farshore.model.enumerations import words
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
+from farshore.model.record_views import KnownVpg
 from farshore.model.site_kinds import EntityKind
 from farshore.model.views import VpgView
 from farshore.model.vpg import Priority
@@ -43,6 +44,14 @@ async def find_vpg(site: Services, vpg_id: str) -> VpgView:
     if view is None:
         raise NotFound(f"There is no VPG {vpg_id}.", "List them with GET /v1/vpgs.")
     return view
+
+
+async def known_vpg(site: Services, vpg_id: str) -> KnownVpg:
+    """The VPG by the site's own record: for an order, which is answered at once. Raises NotFound."""
+    known = await site.known_vpg(vpg_id.lower())
+    if known is None:
+        raise NotFound(f"There is no VPG {vpg_id}.", "List them with GET /v1/vpgs.")
+    return known
 
 
 def _fits(view: VpgView, query: Mapping[str, str], names: list[str]) -> bool:
@@ -97,7 +106,7 @@ async def get_vpg(request: Request, vpg_id: str, site: Site) -> Response:
 @router.delete("/v1/vpgs/{vpg_id}")
 async def delete_vpg(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
     """End a VPG; its VMs run on."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     body = await read_body(request, VpgDeleteDataApi)
     task_id = await site.delete_vpg(
         view.vpg_id, force=body.force, keep_recovery_volumes=body.keep_recovery_volumes, who=caller.account.name
@@ -108,7 +117,7 @@ async def delete_vpg(request: Request, vpg_id: str, caller: SignedIn, site: Site
 @router.get("/v1/vpgs/{vpg_id}/Checkpoints")
 async def list_checkpoints(request: Request, vpg_id: str, site: Site) -> Response:
     """Checkpoints, oldest first; `startDate` and `endDate` inclusive, `limit` (our own) for the newest so many."""
-    view = await find_vpg(site, vpg_id)
+    view = await known_vpg(site, vpg_id)
     query = query_of(request)
     start, end, limit = query.get("startdate"), query.get("enddate"), query.get("limit")
     if limit is not None and not (limit.isascii() and limit.isdigit() and int(limit[:10]) > 0):
