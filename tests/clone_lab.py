@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from farshore.lab.disk_examination import examine_disk
 from farshore.lab.law import check_prefix
 from farshore.model.process_lock import holder_of
 from farshore.model.site import SiteConfig
+from farshore.model.vm import VmDefinition
 from farshore.nbd.client import NbdClient
 from tests.api_lab import COMPLETED, ApiLab
 
@@ -154,6 +156,23 @@ class CloneLab(ApiLab):
                 findings.append(examine_disk(self.chain.layouts[number], _Bytes(content)))
         assert [fault for finding in findings for fault in finding.faults] + check_prefix(findings) == []
         assert all(finding.top > 0 for finding in findings)
+
+    def check_it_starts(self, name: str) -> None:
+        """The clone is a VM like any other: it starts, and has its disks' content."""
+        definition = VmDefinition.model_validate(self.inventory()[name])
+
+        async def story() -> None:
+            hypervisors = self.hypervisors("south")
+            started = await hypervisors.start_vm(definition)
+            try:
+                assert [disk.disk_id for disk in started.disks] == [disk.id for disk in definition.disks]
+                for disk, defined in zip(started.disks, definition.disks, strict=True):
+                    with NbdClient(str(disk.nbd_socket), disk.nbd_export) as client:
+                        assert client.pread(0, 1 << 20) == Path(defined.path).read_bytes()[: 1 << 20]
+            finally:
+                await hypervisors.stop_vm(definition.id, force=True)
+
+        asyncio.run(story())
 
 
 class _Bytes:

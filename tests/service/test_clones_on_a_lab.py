@@ -43,6 +43,7 @@ def test_l1_l3_l5_a_clone_of_a_checkpoint(lab: CloneLab, notation: str) -> None:
     at, _, names = lab.completed(lab.begin_clone("north", notation, VmIdentifiers=["vm-2"]))
     assert int(at) >= int(before)
     lab.check_clone(at, names, ["vm-2"])
+    lab.check_it_starts(names[0])
     after = lab.call("south", "list_checkpoints", lab.vpg_id, limit=1, newest_first=True)[0]["id"]
     assert int(after) > int(before)
     assert lab.chain.failures == []

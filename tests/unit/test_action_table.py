@@ -70,6 +70,15 @@ def test_what_ends_something_is_taken_when_it_is_there(action: Action, situation
     assert refusal(action, others) is not None
 
 
+@pytest.mark.parametrize(
+    "situation", [each for each in Situation if each is not S.Creating], ids=lambda situation: situation.name
+)
+def test_l4_a_clone_can_be_aborted_whatever_else_is_so(situation: Situation) -> None:
+    """A commit and a deletion wait for it. A VPG that is being created has none."""
+    assert refusal(A.CloneAbort, [S.CloneRunning, situation]) is None
+    assert refusal(A.CloneAbort, {situation} - {S.CloneRunning}) is not None
+
+
 @pytest.mark.parametrize("situation", [S.Syncing, S.Paused, S.TestRunning, S.CloneRunning, S.Moving])
 def test_a_failover_supersedes_what_stands_in_its_way(situation: Situation) -> None:
     """Syncs, pauses, tests, and a move that is not yet in Before Commit do not refuse it."""

@@ -104,7 +104,7 @@ RULES: dict[Situation, Rule] = {
         _ALL - {A.Edit, A.CloneStart, A.CloneAbort, A.Delete},
         "It must be protected back first (vpg protect-back, where that does not begin by itself), or deleted.",
     ),
-    S.NoVms: Rule(_ALL - {A.Edit, A.Delete}, "Add a VM to it first."),
+    S.NoVms: Rule(_ALL - _CLONE_END - {A.Edit, A.Delete}, "Add a VM to it first."),
     S.NoCheckpoint: Rule(_RECOVERY, "Wait for its first checkpoint."),
     S.TestRunning: Rule(frozenset({A.Move, A.Delete}), "Stop the test first."),
     S.CloneRunning: Rule(frozenset(), "Wait for the clone, or abort it."),
