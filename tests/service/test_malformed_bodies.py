@@ -21,7 +21,7 @@ from tests.service.malformed import wrong_bodies
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # the site's own thread does
 ACTIONS = [shape for shape in SHAPES if shape.body is not None]
-FEW, MANY = 400, 10_000
+FEW, MANY = 250, 10_000
 
 
 def run_examples(sender: Sender, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -58,4 +59,23 @@ def test_a_file_in_the_place_of_the_folder_is_told(short: Path) -> None:
     """Not tried for ever."""
     run_directory(short / "a").parent.touch()
     with pytest.raises(BadInput, match="cannot be made"):
+        make_run_directory(short / "a")
+
+
+@pytest.mark.parametrize("way", ["open to others", "a link", "another user's"])
+def test_a_folder_that_another_user_put_there_is_not_used(short: Path, way: str) -> None:
+    """Anybody may make folders in /tmp before us: sockets in one of theirs would be theirs."""
+    parent = run_directory(short / "a").parent
+    if way == "a link":
+        (short / "theirs").mkdir(mode=0o700)
+        parent.symlink_to(short / "theirs")
+    else:
+        parent.mkdir(mode=0o700)
+        if way == "open to others":
+            parent.chmod(0o777)
+        elif os.getuid() == 0:
+            os.chown(parent, 65534, 65534)
+        else:
+            pytest.skip("only root gives a folder away")
+    with pytest.raises(BadInput, match="not this user's alone"):
         make_run_directory(short / "a")

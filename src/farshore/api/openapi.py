@@ -93,11 +93,15 @@ def _schemas() -> tuple[Names, dict[str, Any]]:
     unique = list(dict.fromkeys(wanted))
     names, top = models_json_schema(unique, by_alias=True, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = _plain(top["$defs"])
-    for key in _reached(schemas, [names[one]["$ref"] for one in unique if one[1] == "serialization"]):
-        if schemas[key].get("type") == "object":
-            schemas[key]["additionalProperties"] = False
     for key, schema in schemas.items():
-        schema["xml"] = {"name": re.sub("-(In|Out)put$", "", key), "namespace": API}
+        if not schema.get("properties") and _name(key) in known:
+            schema.update(_by_members(known[_name(key)]))
+    sent = {_name(key) for key in _reached(schemas, [names[one]["$ref"] for one in unique if one[1] == "validation"])}
+    for key in _reached(schemas, [names[one]["$ref"] for one in unique if one[1] == "serialization"]):
+        if schemas[key].get("type") == "object" and _name(key) not in sent:
+            schemas[key]["additionalProperties"] = False  # what was sent is given back with members that are not known
+    for key, schema in schemas.items():
+        schema["xml"] = {"name": _name(key), "namespace": API}
     return dict(names), schemas
 
 
@@ -113,8 +117,21 @@ def _plain(schema: Any) -> Any:
     return plain
 
 
+def _by_members(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model that writes itself in a way of its own: it may leave out what is null."""
+    found = models_json_schema([(model, "validation")], ref_template="#/components/schemas/{model}")[1]
+    members: dict[str, Any] = _plain(found["$defs"][model.__name__]).get("properties", {})
+    certain = [name for name, schema in members.items() if {"type": "null"} not in schema.get("anyOf", [])]
+    return {"properties": members, "required": certain} if members else {}
+
+
+def _name(key: str) -> str:
+    """A model's name; a schema's tells besides whether it is read or written."""
+    return re.sub("-(In|Out)put$", "", key)
+
+
 def _reached(schemas: dict[str, Any], refs: list[str]) -> set[str]:
-    """The schemas that one gets to from those, but for the ones that bodies share with them."""
+    """The schemas that one gets to from those."""
     found: set[str] = set()
     todo = [ref.rpartition("/")[2] for ref in refs]
     while todo:

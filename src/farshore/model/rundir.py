@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -29,15 +30,25 @@ def run_directory(site_folder: Path) -> Path:
 
 
 def make_run_directory(site_folder: Path) -> Path:
-    """Make the run directory (0700) and return it. Raises BadInput, OSError."""
+    """Make the run directory (0700) and return it. Raises BadInput (also when it is somebody else's), OSError."""
     path = run_directory(site_folder)
     for _ in range(MAKE_TRIES):
         # Another site that ends at this moment may take the empty parent away, before or between these two.
         with suppress(FileExistsError, FileNotFoundError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=True)
+            _check_own(path.parent)
+            _check_own(path)
             return path
     raise BadInput(f"The run directory {path} cannot be made.", f"See what {path.parent} is, or set another TMPDIR.")
+
+
+def _check_own(path: Path) -> None:
+    """Raises BadInput when another user could put something into the folder, which anybody may have made before us."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        fact = f"The run directory {path} is not this user's alone."
+        raise BadInput(fact, "See whose it is, and have it removed; or set another TMPDIR.")
 
 
 def remove_run_directory(site_folder: Path) -> None:
