@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from farshore.errors import BadInput, Conflict, FarshoreError
+from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.task import TaskState, TaskType
+from farshore.operations import admission_clone
 from tests.faked_site import FakedSite, until, with_site
 from tests.operations_harness import CLONE, VPG
 
@@ -195,5 +198,43 @@ def test_what_cannot_be_removed_now_is_removed_later(tmp_path: Path) -> None:
         await RowKeeping(faked.site, faked.orders).pay(set())
         assert faked.south.state()["clones"] == faked.south.state()["pins"] == {}
         assert faked.site.debts.all() == []
+
+    with_site(tmp_path, story)
+
+
+def test_a_clone_is_answered_at_once_though_the_appliance_hangs(tmp_path: Path) -> None:
+    """503 within 3 s; nothing begun."""
+
+    async def story(faked: FakedSite) -> None:
+        async def hang(*_: Any, **__: Any) -> None:
+            await asyncio.Event().wait()
+
+        faked.south.call = hang  # type: ignore[method-assign,assignment]
+        began = time.monotonic()
+        error = await refusal(clone(faked))
+        assert time.monotonic() - began < 3
+        assert isinstance(error, Unavailable)
+
+    with_site(tmp_path, story)
+
+
+def test_a_clone_is_not_begun_behind_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is ordered while a clone is looked at goes first, and the clone is refused: nobody would wait for it."""
+
+    async def story(faked: FakedSite) -> None:
+        real, commits = admission_clone.stand, []
+
+        async def stand_and_commit(site: Any, row: Any) -> Any:
+            standing = await real(site, row)
+            if not commits:
+                await faked.ended(await faked.failover())
+                commits.append(await faked.place(TaskType.FailoverCommit, {"reverse_protection": False}))
+            return standing
+
+        monkeypatch.setattr(admission_clone, "stand", stand_and_commit)
+        error = await refusal(clone(faked))
+        assert isinstance(error, Conflict)
+        assert (await faked.ended(commits[0])).state == TaskState.Completed
+        assert faked.south.state()["clones"] == {}
 
     with_site(tmp_path, story)

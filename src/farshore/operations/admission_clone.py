@@ -18,6 +18,8 @@ from farshore.operations.steps.copy_clone import running_clones
 from farshore.site.site import Site
 from farshore.site.tasks import TaskRow
 
+ASK_SECONDS = 0.7
+"""How long the appliance may take: `stand` has waited for it already, and an order is answered within 3 s."""
 WITHOUT_DATASTORES = frozenset({"vcd", "azure", "aws"})
 """Kinds of recovery sites at which no datastore may be named [L2]."""
 
@@ -41,6 +43,7 @@ async def admit_clone(site: Site, task: TaskRow) -> Admitted:
     }
 
     def demand_none_like_it(connection: sa.Connection) -> None:
+        site.vpgs.demand_same(connection, row)  # a commit that has begun since would not wait for it
         for other in site.tasks.running(connection, vpg.id, TaskType.Clone.value):
             same = other.id != task.id and other.request.get("datastore") and _overlap(other.request, request)
             if same:
@@ -63,7 +66,7 @@ async def _with_checkpoints(site: Site, vpg: Vpg, standing: Standing) -> frozens
     if standing.newest_checkpoint is not None:
         return standing.situations
     try:
-        listed = await site.appliances.ask(site.id, "list_checkpoints", vpg_id=vpg.id, limit=1)
+        listed = await site.appliances.ask(site.id, "list_checkpoints", seconds=ASK_SECONDS, vpg_id=vpg.id, limit=1)
     except NotFound:
         listed = []
     return standing.situations if listed else standing.situations | {Situation.NoCheckpoint}
@@ -71,11 +74,12 @@ async def _with_checkpoints(site: Site, vpg: Vpg, standing: Standing) -> frozens
 
 async def _choose_datastore(site: Site, wanted: str | None) -> dict[str, Any]:
     """The one that is named, or the one with the most room. Raises BadInput, Unavailable."""
-    kind = str(getattr(site.config.settings, "kind", "kvm"))
+    told = getattr(site.config.settings, "kind", "kvm")
+    kind = str(getattr(told, "value", told)).lower()
     if wanted is not None and kind in WITHOUT_DATASTORES:
         fact = f"DatastoreIdentifier: the recovery site is of the kind {kind}, where none may be named."
         raise BadInput(fact, "Leave it out.")
-    there: list[dict[str, Any]] = await site.appliances.ask(site.id, "datastores")
+    there: list[dict[str, Any]] = await site.appliances.ask(site.id, "datastores", seconds=ASK_SECONDS)
     if wanted is None:
         return max(there, key=lambda one: int(one["room_bytes"]))
     found = next((one for one in there if one["datastore_id"] == wanted.lower()), None)

@@ -147,6 +147,14 @@ class Vpgs:
             raise Conflict(f"There is a VPG named {row.vpg.name} already.", "Choose another name.") from error
         return True
 
+    @staticmethod
+    def demand_same(connection: sa.Connection, row: VpgRow) -> None:
+        """Within a transaction: raises RowChanged when this row is not there any more as it was read."""
+        columns = (table.c.epoch, table.c.version, table.c.phase)
+        found = connection.execute(sa.select(*columns).where(table.c.id == row.vpg.id)).first()
+        if found is None or tuple(found) != (row.vpg.epoch, row.vpg.version, row.phase):
+            raise RowChanged(f"The VPG {row.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
+
     def replace(self, connection: sa.Connection, old: VpgRow, new: VpgRow) -> None:
         """Within a transaction put `new` in the place of `old`. Raises RowChanged when `old` is not there any more."""
         self._database.at_end(connection, self._changed)
