@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -149,3 +150,29 @@ def test_wrong_passwords_are_told_and_then_slowed_down(tmp_path_factory: pytest.
         assert {record.who for record in told} == {"admin"}
         assert {record.origin for record in told} == {"127.0.0.1"}
         assert told[-1].result == "refused, wrong try 10 from there"
+
+
+def test_while_others_guess_the_right_password_gets_in_from_another_address(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """At once; the guesser's own address goes on waiting."""
+    with running_api(tmp_path_factory.mktemp("guessed")) as site:
+        for n in range(12):
+            status = site.http.post("/v1/session/add", auth=httpx.BasicAuth(b"admin", b"wrong")).status_code
+            assert status == (401 if n < 10 else 429)
+        desk = httpx.HTTPTransport(verify=False, local_address="127.0.0.2")
+        with httpx.Client(base_url=site.http.base_url, transport=desk) as http:
+            reply = http.post("/v1/session/add", auth=httpx.BasicAuth(b"admin", PASSWORD.encode()))
+            assert reply.status_code == 200
+        right = httpx.BasicAuth(b"admin", PASSWORD.encode())
+        assert site.http.post("/v1/session/add", auth=right).status_code == 429
+
+
+def test_guesses_that_come_at_once_are_counted_one_after_another(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Forty in parallel: ten are looked at, as if they had come in a row."""
+    with running_api(tmp_path_factory.mktemp("guessed")) as site, ThreadPoolExecutor(40) as threads:
+        wrong = httpx.BasicAuth(b"admin", b"wrong")
+        tries = [threads.submit(site.http.post, "/v1/session/add", auth=wrong) for _ in range(40)]
+        statuses = [one.result().status_code for one in tries]
+    assert statuses.count(401) == 10
+    assert statuses.count(429) == 30
