@@ -30,6 +30,10 @@ def _vm_view(site_id: str, told: dict[str, Any]) -> SiteVmView:
     )
 
 
+KnownVms = dict[str, dict[str, SiteVmView] | None]
+"""By site and identifier; None: the site does not answer."""
+
+
 class Inventory:
     """What the sites have."""
 
@@ -64,17 +68,21 @@ class Inventory:
             resource_pools=one("pool", name),
         )
 
-    async def protected(self, vpgs: list[VpgView]) -> list[ProtectedVmView]:
+    async def known(self) -> KnownVms:
+        """The VMs of every site that VPGs protect some of."""
+        rows = await asyncio.to_thread(self._site.vpgs.listed)
+        sites = list({row.vpg.protected_site_id for row in rows})
+        return dict(zip(sites, await asyncio.gather(*(self._known(site_id) for site_id in sites)), strict=True))
+
+    async def protected(self, vpgs: list[VpgView], known: KnownVms) -> list[ProtectedVmView]:
         """The VMs of these VPGs with their protected disks; one whose site does not answer counts as existing."""
         kept = await asyncio.to_thread(self._protected_disks)
-        sites = list({vpg.protected_site_id for vpg in vpgs})
-        answers = dict(zip(sites, await asyncio.gather(*(self._known(site_id) for site_id in sites)), strict=True))
         views = []
         for vpg in vpgs:
-            known = answers[vpg.protected_site_id]
+            there = known.get(vpg.protected_site_id)
             for vm in vpg.vms:
-                found = (known or {}).get(vm.vm_id)
-                exists = known is None or found is not None
+                found = (there or {}).get(vm.vm_id)
+                exists = there is None or found is not None
                 disks = kept.get((vpg.vpg_id, vm.vm_id)) or (found.disks if found else ())
                 view = ProtectedVmView(vm_id=vm.vm_id, vm_name=vm.vm_name, vpg=vpg, exists=exists, disks=disks)
                 views.append(view)

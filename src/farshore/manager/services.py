@@ -127,7 +127,8 @@ class ManagerServices(AccountServices, RecordServices, RecoveryServices):
 
     async def protected_vms(self) -> list[ProtectedVmView]:
         """All VMs of all VPGs."""
-        return await self._inventory.protected(await self._views.all())
+        vpgs, known = await asyncio.gather(self._views.all(), self._inventory.known())
+        return await self._inventory.protected(vpgs, known)
 
     async def checkpoints(
         self,

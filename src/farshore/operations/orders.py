@@ -45,6 +45,8 @@ from farshore.site.vpgs import RowChanged
 FOLLOW_AFTER_SECONDS = 3.0
 """An order that was not answered is asked after when it is that old: before, it may still be on its way."""
 ATTEMPTS_MAX = 4
+ADMISSION_SECONDS = 2.2
+"""So long it may take to find out whether an order is possible: a client gives its call up after 3 s."""
 UNANSWERED = "Passed on to the other site, which has not answered yet."
 
 log = structlog.get_logger("orders")
@@ -111,10 +113,15 @@ class Orders:
     async def _begin(self, task: TaskRow) -> bool:
         """Admit and make durable; decided anew when the VPG changed between the two. Raises what refuses it."""
         kind = KINDS[task.type]
+        deadline = asyncio.get_running_loop().time() + ADMISSION_SECONDS
         for attempt in range(1, ATTEMPTS_MAX + 1):
             await self._demand_idle(kind, task)
             try:
-                admitted = await kind.admit(self._site, task)
+                async with asyncio.timeout_at(deadline):
+                    admitted = await kind.admit(self._site, task)
+            except TimeoutError as error:
+                fact = f"Whether {task.type} is possible was not to be told within {ADMISSION_SECONDS:g} s."
+                raise Unavailable(fact, "Nothing was begun; look at the sites' appliances, then repeat it.") from error
             except Conflict:
                 await self._demand_idle(kind, task)  # what has begun between the two looks is named by its own task
                 raise
