@@ -142,6 +142,14 @@ def test_whoever_may_write_the_sites_files_gets_in_again(site: RunningManager, f
     assert new["Secret"] != told["Secret"]
 
 
+def test_a_setting_that_is_changed_on_the_host_leaves_an_event(site: RunningManager, farshore: Any) -> None:
+    """With the user of the host."""
+    farshore("site", "set", "commit_seconds", "1800", where=("--dir",))
+    who, whence, what, result = events(site)[-1]
+    assert (whence, what, result) == ("host", "site set commit_seconds 1800", "done")
+    assert who
+
+
 def test_a_reset_needs_a_site_and_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Said in words."""
     assert run(["account", "reset", "--dir", str(tmp_path), "--json"]) == 3

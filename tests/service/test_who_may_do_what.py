@@ -149,7 +149,7 @@ def test_wrong_passwords_are_told_and_then_slowed_down(tmp_path_factory: pytest.
         assert len(told) == 10
         assert {record.who for record in told} == {"admin"}
         assert {record.origin for record in told} == {"127.0.0.1"}
-        assert told[-1].result == "refused, wrong try 10 from there"
+        assert told[-1].result == "401: wrong try 10 from there"
 
 
 def test_while_others_guess_the_right_password_gets_in_from_another_address(

@@ -99,11 +99,11 @@ class Sessions:
             if account is None:
                 tries = self._throttle.failed(network, name)
                 if tries <= FREE_TRIES or tries & (tries - 1) == 0:  # then at each doubling: events are not flooded
-                    await self._tell(name, address, "sign-in", f"refused, wrong try {tries} from there")
+                    await self._tell(name, address, "sign-in", f"401: wrong try {tries} from there")
                 return None
             tries = self._throttle.succeeded(network, name)
             if tries:
-                await self._tell(account.name, address, "sign-in", f"accepted after {tries} wrong tries from there")
+                await self._tell(account.name, address, "sign-in", f"200: after {tries} wrong tries from there")
             return account
 
     async def _tell(self, name: str, address: str, text: str, result: str) -> None:

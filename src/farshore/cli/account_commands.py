@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -134,5 +133,5 @@ def reset(
     """
     from farshore.cli.account_files import reset_account
 
-    told = reset_account(folder, name, _password(password_stdin), os.environ.get("SUDO_USER", ""))
+    told = reset_account(folder, name, _password(password_stdin))
     _tell_secret(out, told, "password")

@@ -29,14 +29,29 @@ def local_user(behind: str = "") -> str:
     return f"{behind} as {user}" if behind and behind != user else user
 
 
-def reset_account(folder: Path, name: str | None, password: str | None, behind: str = "") -> dict[str, str]:
+def record_on_host(folder: Path, text: str) -> None:
+    """Write a change that was made by way of the site's files into its events; nothing when it has no database yet."""
+    from farshore.site.alerts import Alerts
+    from farshore.site.persistence.database import open_database
+
+    path = folder / "manager" / "site.sqlite"
+    if not path.exists():
+        return
+    database = open_database(path)
+    try:
+        who = local_user(os.environ.get("SUDO_USER", ""))
+        Alerts(database).record("audit", text, who=who, origin="host", result="done")
+    finally:
+        database.close()
+
+
+def reset_account(folder: Path, name: str | None, password: str | None) -> dict[str, str]:
     """Make the account an administrator of the whole site with that password (None: made up).
 
     Raises NotFound (no site there), NotPermitted (its files may not be written), BadInput.
     """
     from farshore.model.access import AccountOrder, Role
     from farshore.site.accounts import Accounts
-    from farshore.site.alerts import Alerts
     from farshore.site.persistence.database import open_database
 
     SiteConfig.load(folder)
@@ -56,9 +71,8 @@ def reset_account(folder: Path, name: str | None, password: str | None, behind: 
         else:
             secret = accounts.change_secret(name, password)
             accounts.change_role(name, Role.administrator, ())
-        who = local_user(behind)
-        Alerts(database).record("audit", f"account reset {name}", who=who, origin="host", result="done")
     finally:
         database.close()
+    record_on_host(folder, f"account reset {name}")
     keep_password(folder, name, secret)
     return {"Name": name, "Secret": secret}

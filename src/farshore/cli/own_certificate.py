@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from farshore.cli.access import FILE_NAME, Access
+from farshore.cli.account_files import record_on_host
 from farshore.errors import BadInput, NotFound, NotPermitted
 from farshore.model.site import SiteConfig
 
@@ -42,7 +43,7 @@ def change_certificate(
         url = f"https://{name}:{config.api_port}"
         replace(access, url=url, ca=str(facts.ca.absolute())).save(folder)
     if remove or cert:
-        _record(folder, f"site certificate {facts.subject}")
+        record_on_host(folder, f"site certificate {facts.subject}")
     return {
         "Subject": facts.subject,
         "Issuer": facts.issuer,
@@ -60,15 +61,3 @@ def _read(path: Path) -> bytes:
         raise NotFound(f"There is no file {path}.", "Name the PEM file.") from error
     except OSError as error:
         raise NotPermitted(f"{path} cannot be read: {error.strerror}.", "Name a PEM file that you may read.") from error
-
-
-def _record(folder: Path, text: str) -> None:
-    from farshore.cli.account_files import local_user
-    from farshore.site.alerts import Alerts
-    from farshore.site.persistence.database import open_database
-
-    database = open_database(folder / "manager" / "site.sqlite")
-    try:
-        Alerts(database).record("audit", text, who=local_user(), origin="host", result="done")
-    finally:
-        database.close()

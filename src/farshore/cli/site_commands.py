@@ -148,3 +148,14 @@ def certificate(
 
     told = change_certificate(folder, cert=cert, key=key, ca=ca, host=host, remove=remove)
     out.facts(told, [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in told.items()])
+
+
+@command(app, "openapi")
+def openapi(out: Output) -> None:
+    """Print the API's own description (OpenAPI), as each site gives it at /v1/openapi.json."""
+    import importlib
+    import json
+
+    importlib.import_module("farshore.api.application")  # its routes bring the models
+    document = importlib.import_module("farshore.api.openapi").document()
+    out.result(document, json.dumps(document, indent=1))

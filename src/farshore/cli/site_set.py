@@ -28,6 +28,7 @@ def set_setting(
     default: Annotated[bool, typer.Option("--default", help="Put it back to its default.")] = False,
 ) -> None:
     """Change a setting of the site, from its next start on; without a value show it, without a name all of them."""
+    from farshore.cli.account_files import record_on_host
     from farshore.errors import BadInput
     from farshore.model.site import SiteConfig
 
@@ -46,6 +47,7 @@ def set_setting(
         raise BadInput("--default takes no value.", "Give one of the two.")
     changed = _changed(config, member, key, value)
     changed.save(folder)
+    record_on_host(folder, f"site set {name} {'--default' if default else value}")
     told = changed.settings.model_dump(mode="json")[member]
     words = f"{member} is {json.dumps(told)}; it holds from the next start of the site."
     out.result({"Setting": member, "Value": told}, words)
