@@ -20,7 +20,10 @@ def made_up_report(task: TaskView, vpg_name: str) -> ReportView:
     return ReportView(
         task_id=task.task_id,
         type=task.type,
+        vpg_id=task.vpg_id or "",
         vpg_name=vpg_name,
+        protected_site_name="north",
+        recovery_site_name="south",
         who=task.who,
         state=task.state,
         started_ns=START_NS,

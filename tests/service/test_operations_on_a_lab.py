@@ -151,6 +151,7 @@ def test_what_both_sites_tell_of_what_is_there_and_was_done(sites: tuple[Path, A
     assert (test["EventCompletedSuccessfully"], test["Kind"]) == (True, "FailOverTest")
     (report,) = told(south, f"/v1/reports/recovery?recoveryType=FailoverTest&vpgName={vpg['VpgName']}&state=Success")
     assert report["RecoverySettings"]["Steps"]
+    assert report["General"]["VpgIdentifier"] == vpg["VpgIdentifier"]
 
 
 def test_a_vpg_deleted_by_force_while_the_protected_site_is_dead(sites: tuple[Path, ApiOf, ApiOf]) -> None:

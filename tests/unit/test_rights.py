@@ -40,7 +40,6 @@ UNBOUND = frozenset(
         "peer_sites",
         "site_vms",
         "site_resources",
-        "reports",
         "dismiss_alert",
     }
 )

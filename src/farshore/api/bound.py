@@ -91,6 +91,7 @@ NARROWED: dict[str, Callable[..., Awaitable[Any]]] = {
     "protected_vms": _vms,
     "tasks": _listed,
     "task": _one,
+    "reports": _listed,
     "report": _report,
     "alerts": _listed,
     "events": _listed,

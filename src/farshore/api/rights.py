@@ -38,6 +38,7 @@ read        GET     /v1/localsite
 read        GET     /v1/localsite/pairingstatuses
 read        GET     /v1/localsite/settings/loginBanner
 read        GET     /v1/peersites/pairingstatuses
+read        GET     /v1/reports/recovery
 read        GET     /v1/reports/recovery/{task_id}
 read        GET     /v1/reports/resources
 read        GET     /v1/serviceprofiles
@@ -71,7 +72,6 @@ read_site   GET     /v1/datastores/{datastore_id}
 read_site   GET     /v1/license
 read_site   GET     /v1/peersites
 read_site   GET     /v1/peersites/{site_id}
-read_site   GET     /v1/reports/recovery
 read_site   GET     /v1/vcd/validOrgVdcs
 read_site   GET     /v1/vcd/vmsWithoutMorefId
 read_site   GET     /v1/virtualizationsites

@@ -51,7 +51,10 @@ def tell_report(view: ReportView) -> RecoveryReportApi:
     return RecoveryReportApi(
         recovery_operation_identifier=view.task_id,
         general=RecoveryReportsGeneralApi(
+            vpg_identifier=view.vpg_id,
             vpg_name=view.vpg_name,
+            protected_site_name=view.protected_site_name,
+            recovery_site_name=view.recovery_site_name,
             recovery_type=REPORTED.get(view.type, view.type),
             start_time=moment(view.started_ns),
             end_time=moment_or_none(view.completed_ns),

@@ -49,7 +49,7 @@ class Reports:
         task = await asyncio.to_thread(self._site.tasks.get, task_id)
         if task is None:
             raise NotFound(f"There is no task {task_id}.", "List them with GET /v1/tasks.")
-        return _of_task(task)
+        return await self._of_task(task)
 
     async def answer_report(self, caller: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """The other site asks for the report of a task that it passed on."""
@@ -70,22 +70,31 @@ class Reports:
             "rto_seconds": None if ran is None else max(0.0, (ran * MS - task.started_ns) / 1e9),
             "steps": tuple(_step(step) for step in steps if step["function_name"] != UNTOLD),
         }
-        return _of_task(task).model_copy(update=found)
+        return (await self._of_task(task)).model_copy(update=found)
 
+    async def _of_task(self, task: TaskRow) -> ReportView:
+        protected, recovery = await asyncio.to_thread(self._site_names, task.request)
+        return ReportView(
+            task_id=task.id,
+            type=task.type,
+            vpg_id=task.vpg_id,
+            vpg_name=task.vpg_name,
+            protected_site_name=protected,
+            recovery_site_name=recovery,
+            who=task.who,
+            state=TaskState(task.state),
+            started_ns=task.started_ns,
+            completed_ns=task.completed_ns,
+            reason=task.reason,
+            note=task.note,
+            vms=_vm_names(task.request),
+        )
 
-def _of_task(task: TaskRow) -> ReportView:
-    return ReportView(
-        task_id=task.id,
-        type=task.type,
-        vpg_name=task.vpg_name,
-        who=task.who,
-        state=TaskState(task.state),
-        started_ns=task.started_ns,
-        completed_ns=task.completed_ns,
-        reason=task.reason,
-        note=task.note,
-        vms=_vm_names(task.request),
-    )
+    def _site_names(self, request: dict[str, Any]) -> list[str]:
+        """Of the protected and the recovery site as the order found the VPG; empty where it does not say."""
+        vpg = request.get("vpg") or {}
+        ids = [vpg.get(member) for member in ("protected_site_id", "recovery_site_id")]
+        return [self._site.site_name(site_id) if site_id else "" for site_id in ids]
 
 
 def _recovered_to(step: Any) -> bool:

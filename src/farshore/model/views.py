@@ -242,7 +242,11 @@ class ReportView(_View):
 
     task_id: str
     type: str
+    vpg_id: str = ""
     vpg_name: str = ""
+    protected_site_name: str = ""
+    """As it was when the operation was ordered; so the next."""
+    recovery_site_name: str = ""
     who: str = ""
     state: TaskState
     started_ns: int

@@ -14,7 +14,10 @@ from farshore.api.wire.vpgs import CheckpointApi
 class RecoveryReportsGeneralApi(Wire):
     """The operation as a whole."""
 
+    vpg_identifier: str
     vpg_name: str
+    protected_site_name: str
+    recovery_site_name: str
     recovery_type: str
     start_time: Moment
     end_time: MomentOrNone
