@@ -19,6 +19,7 @@ from farshore.model.recovery import Recovery
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg
 from farshore.operations.orders import Orders
+from farshore.site.alerts import HINDERED
 from farshore.site.clock import now_ns
 from farshore.site.deadlines import Deadline
 from farshore.site.site import Site
@@ -75,6 +76,7 @@ class Countdown:
         for vpg, recovery in due:
             await self._carry_out(vpg, recovery)
         await asyncio.to_thread(self._clear_alerts, {deadline.vpg_id for deadline, _, _ in deadlines})
+        await asyncio.to_thread(self._clear_hindered)
 
     def _running(self) -> list[tuple[Deadline, Vpg, Recovery]]:
         """What counts, with the failover or move of which it is."""
@@ -90,6 +92,14 @@ class Countdown:
         for alert in self._site.alerts.all():
             if alert.key.startswith(ALERT) and alert.vpg_id not in counted:
                 self._site.alerts.clear(alert.key)
+
+    def _clear_hindered(self) -> None:
+        """That a commit or rollback failed is told until the failover or move has ended."""
+        for alert in self._site.alerts.all():
+            if alert.key.startswith(HINDERED):
+                row = self._site.vpgs.get(alert.vpg_id)
+                if row is None or row.vpg.recovery is None:
+                    self._site.alerts.clear(alert.key)
 
     async def _count(self, deadline: Deadline, vpg: Vpg, recovery: Recovery, passed: float) -> tuple[float, int]:
         """What is left, and which alert was given. Counted by the task of the failover or move."""

@@ -96,9 +96,11 @@ ALERT_HELP = {
     "peer": "FSH0004",
     "token": "FSH0005",
     "vpg": "FSH0006",
+    "hindered": "FSH0007",
 }
 """By the first word of an alert's key: both sites' VMs run; a clock was set; a policy's time; a site does not answer;
-a pairing token was used twice; a VPG does not keep what was promised."""
+a pairing token was used twice; a VPG does not keep what was promised;
+a commit or rollback failed."""
 ALERT_HELP_OTHER = "FSH0000"
 
 

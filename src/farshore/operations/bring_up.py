@@ -51,7 +51,7 @@ async def all_as_before(task_id: str, vpg: dict[str, Any], error: FarshoreError)
     try:
         words = await give_back(claimed, raised=claimed["epoch"] > vpg["epoch"])
     except FarshoreError as second:
-        await leave_to_a_person(vpg["id"])
+        await leave_to_a_person(vpg["id"], f"{error} Not all could be taken back: {second}")
         await fail_task(task_id, f"{error} Not all could be taken back: {second} Roll it back when that is mended.")
         return
     await fail_task(task_id, f"{error} All is as before. {words}".strip())

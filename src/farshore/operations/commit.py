@@ -44,7 +44,7 @@ async def make_them_ours(task_id: str, vpg: dict[str, Any]) -> dict[str, Any]:
 
 async def not_committed(task_id: str, vpg_id: str, error: FarshoreError) -> None:
     """End the task as failed; the recovered VMs go on, and the commit can be asked for again."""
-    await leave_to_a_person(vpg_id)
+    await leave_to_a_person(vpg_id, f"It could not be committed: {error}")
     await fail_task(task_id, f"{error} The recovered VMs go on, before commit; nothing more is done by itself.")
 
 

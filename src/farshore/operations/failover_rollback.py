@@ -24,7 +24,7 @@ async def failover_rollback(task_id: str) -> None:
     try:
         words = await give_back(vpg, raised=is_whole(Vpg.model_validate(vpg)))
     except FarshoreError as error:
-        await leave_to_a_person(vpg_id)
+        await leave_to_a_person(vpg_id, f"It could not be rolled back: {error}")
         await fail_task(task_id, str(error))
         return
     await complete_task(task_id, f"The failover is rolled back. {words}".strip())

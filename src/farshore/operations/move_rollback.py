@@ -23,7 +23,7 @@ async def move_rollback(task_id: str) -> None:
     try:
         words = await give_back(vpg, raised=True)
     except FarshoreError as error:
-        await leave_to_a_person(vpg_id)
+        await leave_to_a_person(vpg_id, f"It could not be rolled back: {error}")
         await fail_task(task_id, str(error))
         return
     await complete_task(task_id, f"The move is rolled back. {words}".strip())

@@ -18,6 +18,8 @@ from farshore.site.persistence.tables import alert, event
 
 EVENTS_MAX = 200_000
 FORGET_EVERY = 1000
+HINDERED = "hindered "
+"""How the key of the alert begins that a failover or move could not be committed, or not be taken back."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ async def release_half(site: Site, vpg: Vpg) -> None:
         await site.appliances.order(site.id, call, within=RELEASE_SECONDS, vpg_id=vpg.id)
     await asyncio.to_thread(site.tests.forget, vpg.id)
     await asyncio.to_thread(site.debts.drop, vpg.id)
-    for matter in ("vpg", "both", "deadline"):
+    for matter in ("vpg", "both", "deadline", "hindered"):
         await asyncio.to_thread(site.alerts.clear, f"{matter} {vpg.id}")
 
 

@@ -9,9 +9,12 @@ from farshore.model.policies import CommitPolicy
 from farshore.model.recovery import RecoveredVm, Recovery
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step, stoppable_step
+from farshore.site.alerts import HINDERED
 from farshore.site.clock import now_ns
 from farshore.site.specs import keep_spec
 from farshore.site.vpgs import VpgRow
+
+HINDERED_REMEDY = "Mend what it names; then commit it to keep the recovered VMs, or roll it back."
 
 
 def changed(vpg: Vpg, **changes: Any) -> Vpg:
@@ -143,12 +146,21 @@ async def end_recovery(vpg_json: dict[str, Any], raised: bool) -> dict[str, Any]
 
 
 @step
-async def leave_to_a_person(vpg_id: str) -> None:
+async def leave_to_a_person(vpg_id: str, fact: str) -> None:
     """Does: put the VPG into Before Commit with no policy any more; commit or rollback can be asked for again.
 
-    Twice: it is there. Fails: only with the database.
+    An alert says so, with what hindered it (`fact`), until the failover or move has ended. Twice: it is there, and
+    one alert. Fails: only with the database.
     """
     await in_thread(_leave, vpg_id)
+    await in_thread(_tell_hindered, vpg_id, fact)
+
+
+def _tell_hindered(vpg_id: str, fact: str) -> None:
+    row = site().vpgs.get(vpg_id)
+    if row is not None and row.vpg.recovery is not None:
+        told = f"VPG {row.vpg.name} stays in Before Commit, and nothing more is done by itself. {fact}"
+        site().alerts.raise_alert(f"{HINDERED}{vpg_id}", told, HINDERED_REMEDY, level="error", vpg_id=vpg_id)
 
 
 def _leave(vpg_id: str) -> None:
