@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 
-NAMES = ("tap_direct", "guest_write", "whole_path", "first_output", "failover_output", "promotion", "delta_sync", "api")
+NAMES = ("tap_direct", "guest_write", "whole_path", "first_output", "failover_output", "promotion", "delta_sync", "api", "before_commit")
 
 
 def main(names: list[str]) -> int:

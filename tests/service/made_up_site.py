@@ -236,6 +236,10 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
         """Noted."""
         return self._order("AbortClone", who)
 
+    async def steer(self, vpg_id: str, action: str, who: str) -> str:
+        """Noted."""
+        return self._order(action, who)
+
     async def move(self, vpg_id: str, *, who: str, **arguments: Any) -> str:
         """Noted."""
         return self._order("Move", who, **arguments)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running
+from tests.service.made_up_site import NORTH, SOUTH, VPG, Running
 
 XML = {"Content-Type": "application/xml"}
 TEST = f"/v1/vpgs/{VPG}/FailoverTest"
@@ -205,11 +205,16 @@ def test_g8_a_busy_vpg_refuses(api: Running) -> None:
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "forcesync"])
-def test_what_is_not_offered_yet_says_so(api: Running, action: str) -> None:
-    """501, naming it; nothing looks as if it had been done."""
-    reply = api.http.post(f"/v1/vpgs/{VPG}/{action}")
-    assert reply.status_code == 501
-    assert PAYROLL in reply.json()["Message"]
+def test_s1_s2_s3_take_any_body_and_ignore_it(api: Running, action: str) -> None:
+    """A task in either notation; a body is ignored with the warning that says so [G6]."""
+    for accept in ("application/json", "application/xml"):
+        reply = api.http.post(f"/v1/vpgs/{VPG}/{action.upper()}", headers={"Accept": accept})
+        assert reply.status_code == 200
+        assert reply.headers["content-type"].startswith(accept)
+        assert "warning" not in reply.headers
+    reply = api.http.post(f"/v1/vpgs/{VPG}/{action}", content=b"<no/", headers={"Content-Type": "text/xml"})
+    assert reply.headers["warning"] == '299 farshore "ignored: the whole body"'
+    assert [kind for kind, _ in api.site.calls] == [action] * 3
 
 
 def test_the_deprecated_create_says_so(api: Running) -> None:

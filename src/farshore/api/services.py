@@ -11,6 +11,7 @@ from typing import Protocol
 
 from farshore.api.record_services import RecordServices
 from farshore.model.access import Account, AccountOrder, AuditRecord, Role
+from farshore.model.actions import Steering
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.views import (
     CheckpointView,
@@ -160,6 +161,9 @@ class Services(RecordServices, Protocol):
 
     async def clone_abort(self, vpg_id: str, who: str) -> str:
         """Stop the VPG's clones, without a trace; the task's identifier. NotFound, Conflict (none runs)."""
+
+    async def steer(self, vpg_id: str, action: Steering, who: str) -> str:
+        """Pause or resume replication, or compare all disks; the task's identifier. NotFound, Conflict, Unavailable."""
 
     async def move(
         self,

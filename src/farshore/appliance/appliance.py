@@ -20,6 +20,7 @@ from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
 from farshore.appliance.recovery_calls import RecoveryCalls
 from farshore.appliance.road import Surroundings
+from farshore.appliance.steering import Steering
 from farshore.appliance.view_keeper import ViewKeeper
 from farshore.appliance.vm_doors import VmDoors
 from farshore.errors import BadInput, NotFound
@@ -101,8 +102,18 @@ class Appliance:
         }
         journals = {name: self._journal_call(call) for name, call in _JOURNAL_CALLS.items()}
         recovery = RecoveryCalls(self.journal, self.views, self.recovered, self.promotions)
+        steering = Steering(self._protection)
         overview = Overview(self.protections, self.journals, self.recovered, self.promotions)
-        groups = (self.halting, self.holding, self.promotions, recovery, self.datastores, self.clones, overview)
+        groups = (
+            self.halting,
+            self.holding,
+            self.promotions,
+            recovery,
+            self.datastores,
+            self.clones,
+            overview,
+            steering,
+        )
         return own | journals | {name: call for group in groups for name, call in group.calls().items()}
 
     # -- VMs

@@ -27,6 +27,10 @@ class ProtectionState:
     holes: list[dict[str, Any]] = field(default_factory=list)
     last_sync: dict[str, Any] | None = None
     """The figures of the last sync that was done."""
+    paused: bool = False
+    """A person has paused it."""
+    forced: str = ""
+    """The task of the last sync by hashes that a person asked for; `last_sync` names it once it was done."""
 
     @classmethod
     def load(cls, path: Path) -> ProtectionState:
@@ -40,6 +44,8 @@ class ProtectionState:
                 synced=dict(data["synced"]),
                 holes=list(data["holes"]),
                 last_sync=data.get("last_sync"),
+                paused=bool(data.get("paused")),
+                forced=str(data.get("forced", "")),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return cls(path)
@@ -52,6 +58,8 @@ class ProtectionState:
             "synced": self.synced,
             "holes": self.holes[-100:],
             "last_sync": self.last_sync,
+            "paused": self.paused,
+            "forced": self.forced,
         }
         write_durably(self.path, json.dumps(data).encode())
 
@@ -75,10 +83,15 @@ class ProtectionState:
 
         Bitmaps where they count on from what that journal has; hashes where a sync into it began once; else all goes.
         """
-        if unbroken and self.is_synced(vm_id, instance, journal_id):
+        if unbroken and not self.owes_comparison and self.is_synced(vm_id, instance, journal_id):
             return "bitmap"
         known = bool(self.journal_id) and journal_id in ("", self.journal_id)
         return "delta" if copies or known else "initial"
+
+    @property
+    def owes_comparison(self) -> bool:
+        """Whether a sync by hashes was asked for and is not done yet."""
+        return bool(self.forced) and (self.last_sync or {}).get("forced") != self.forced
 
     def is_synced(self, vm_id: str, instance: str, journal_id: str) -> bool:
         """Whether bitmaps suffice for that process of the VM."""

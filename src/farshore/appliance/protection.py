@@ -67,6 +67,7 @@ class VpgProtection:
         self._opening = asyncio.Lock()
         self._lost = asyncio.Event()
         self._lost_reason = ""
+        self._resumed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         session = max(self.memory.last_session + 1, time.time_ns())
         self.road = Road(spec, around, session, self._note_lost)
@@ -96,6 +97,26 @@ class VpgProtection:
             self.road.kill_tap()
             fact = f"The protection of VPG {self.spec.vpg_name} has not ended within {END_SECONDS_MAX:g} s."
             raise Unavailable(fact, "Try again; if that does not help, start the site's watcher again.") from None
+
+    def pause(self) -> None:
+        """Let the disks go until `resume`; the bitmaps count on. Durable. Raises OSError."""
+        self.memory.paused = True
+        self.memory.save()
+        self._resumed.clear()
+        self._note_lost("replication was paused")
+
+    def resume(self) -> None:
+        """Take the disks again. Durable. Raises OSError."""
+        self.memory.paused = False
+        self.memory.save()
+        self._resumed.set()
+
+    def force_sync(self, task: str) -> None:
+        """Compare all disks with what the other site has; asked again for the same task it is one. Raises OSError."""
+        if self.memory.forced != task:
+            self.memory.forced = task
+            self.memory.save()
+            self._note_lost("a sync by hashes was asked for")
 
     @contextlib.asynccontextmanager
     async def borrowed(self, vm_id: str) -> AsyncIterator[VmHandle]:
@@ -130,6 +151,7 @@ class VpgProtection:
             "epoch": self.spec.epoch,
             "state": self.state,
             "reason": self.reason,
+            "paused": self.memory.paused,
             "sync": self.progress.to_json() if self.progress else None,
             "last_sync": self.memory.last_sync,
             "link": self.road.link.state if self.road.link.state != "refused" else self.road.link.code or "refused",
@@ -147,6 +169,7 @@ class VpgProtection:
     async def _run(self) -> None:
         pauses = Pauses()
         while True:
+            await self._while_paused()
             began, self.road.is_slow = time.monotonic(), False
             try:
                 await self._round()
@@ -163,6 +186,11 @@ class VpgProtection:
             await self._detach_all(keep_bitmaps=True)
             await asyncio.sleep(pauses.after(time.monotonic() - began, slow=self.road.is_slow))
 
+    async def _while_paused(self) -> None:
+        while self.memory.paused:
+            self.state, self.reason = "paused", "A person has paused it; the bitmaps count what is written."
+            await self._resumed.wait()
+
     async def _round(self) -> None:
         await self.road.ensure()
         self.memory.last_session = self.road.session
@@ -170,6 +198,8 @@ class VpgProtection:
         await self._wait_for_room()
         self.state, self.reason = "attaching", ""
         self._lost.clear()
+        if self.memory.paused:
+            raise Interrupted("Replication was paused.", "Resume it.")
         sync = RoundSync(self.road, self.around, self.handles, await self._attach_all(), self._say)
         await self.road.ask_tap("begin", control=[*self._what_is_protected(), sync.record("sync_begin")])
         await self._sync(sync)
@@ -241,9 +271,14 @@ class VpgProtection:
             await self.road.ping_tap()
             await handle.begin_generation()
         await self.road.ask_tap("control", records=[sync.record("sync_end")])
-        self.memory.last_sync = sync.final_figures()
+        self.memory.last_sync = sync.final_figures() | {"forced": self._compared(sync)}
         self.memory.save()
         self.progress = None
+
+    def _compared(self, sync: RoundSync) -> str:
+        """The order for a comparison that this sync has carried out, or that an earlier one had."""
+        before = str((self.memory.last_sync or {}).get("forced", ""))
+        return self.memory.forced if all(kind != "bitmap" for kind in sync.kinds.values()) else before
 
     async def _until_lost(self, checkpointing: Checkpointing) -> None:
         while True:

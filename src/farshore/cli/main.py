@@ -19,6 +19,7 @@ from farshore.cli import (
     report_commands,
     site_commands,
     site_set,
+    steering_commands,
     task_commands,
     vm_commands,
     vpg_commands,
@@ -46,6 +47,7 @@ def build() -> typer.Typer:
     vpg = typer.Typer(help=vpg_commands.HELP, no_args_is_help=True)
     vpg.add_typer(vpg_commands.app)
     vpg.add_typer(clone_commands.app)
+    vpg.add_typer(steering_commands.app)
     vpg.add_typer(recovery_commands.app)
     app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")

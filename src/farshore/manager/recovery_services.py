@@ -7,11 +7,18 @@ from typing import Any
 
 from farshore.errors import BadInput, Unsupported
 from farshore.manager.reports import Reports
+from farshore.model.actions import Steering
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskType
 from farshore.model.views import ReportView, VpgOrder
 from farshore.operations.orders import Orders
 from farshore.site.site import Site
+
+_STEERING: dict[Steering, TaskType] = {
+    "pause": TaskType.PauseProtectionGroup,
+    "resume": TaskType.ResumeProtectionGroup,
+    "forcesync": TaskType.ForceSync,
+}
 
 
 class RecoveryServices:
@@ -69,6 +76,11 @@ class RecoveryServices:
     async def clone_abort(self, vpg_id: str, who: str) -> str:
         """Stop the VPG's clones; nothing of them is left [L4]."""
         return await self._at_recovery_site(TaskType.AbortClone, vpg_id, {}, who)
+
+    async def steer(self, vpg_id: str, action: Steering, who: str) -> str:
+        """Pause, resume or compare; carried out by the protected site, with the other one away too [S1-S3]."""
+        row = await asyncio.to_thread(self._site.vpg, vpg_id)
+        return await self._orders.place(_STEERING[action], vpg_id, row.vpg.protected_site_id, {}, who)
 
     async def move(
         self,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from farshore.errors import Conflict
 
@@ -65,6 +66,9 @@ class Situation(Enum):
     Paused = "is paused"
     Syncing = "is in a sync"
 
+
+Steering = Literal["forcesync", "pause", "resume"]
+"""What is ordered of a replication that goes on, by the names in the API's paths."""
 
 _READING = frozenset(
     {Action.Checkpoints, Action.CloneStart, Action.CloneAbort, Action.FailoverTest, Action.FailoverTestStop}

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from farshore.errors import BadInput, Conflict, NotFound, Unavailable
-from farshore.model.actions import Action
+from farshore.model.actions import Action, Situation
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.recovery import Recovery, RecoveryKind
 from farshore.model.task import TaskType
@@ -71,6 +71,9 @@ async def admit_failover(site: Site, task: TaskRow) -> Admitted:
     vm_ids = resolve_vms(row.vpg, task.request["vm_ids"])
     recovery = _recovery(site, task, "failover", vm_ids, CommitPolicy(task.request["commit_policy"]))
     checkpoint_id = await resolve_checkpoint(site, row.vpg, task.request["checkpoint_id"])
+    if Situation.Paused in standing.situations and recovery.halted and checkpoint_id is None:
+        fact = f"The VPG {row.vpg.name} is paused: what a shutdown would save is not at this site."
+        raise Conflict(fact, "Resume it first, name a checkpoint, or fail over with ShutdownPolicy 0.")
     superseded = None
     if running is not None:
         moving = row.vpg.recovery

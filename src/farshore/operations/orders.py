@@ -20,6 +20,7 @@ from farshore.model.actions import Action
 from farshore.model.task import TaskType, new_task_id
 from farshore.operations import admission, admission_clone, admission_recovery
 from farshore.operations.admission_recovery import admit_commit, admit_rollback, demand_idle
+from farshore.operations.admission_steering import admit_steering
 from farshore.operations.clone import clone
 from farshore.operations.clone_abort import clone_abort
 from farshore.operations.engine import Workflow, in_thread, start
@@ -28,12 +29,15 @@ from farshore.operations.failover_commit import failover_commit
 from farshore.operations.failover_rollback import failover_rollback
 from farshore.operations.failover_test import failover_test
 from farshore.operations.failover_test_stop import failover_test_stop
+from farshore.operations.forcesync import forcesync
 from farshore.operations.insert_checkpoint import insert_checkpoint
 from farshore.operations.move import move
 from farshore.operations.move_commit import move_commit
 from farshore.operations.move_rollback import move_rollback
+from farshore.operations.pause import pause
 from farshore.operations.protect import protect
 from farshore.operations.remove_vpg import remove_vpg
+from farshore.operations.resume import resume
 from farshore.operations.reverse_protection import reverse_protection
 from farshore.site.clock import now_ns
 from farshore.site.peer_client import PeerSilent
@@ -77,6 +81,9 @@ KINDS: dict[str, Kind] = {
     TaskType.Move.value: Kind(move, admission_recovery.admit_move, changing=True),
     TaskType.MoveCommit.value: Kind(move_commit, admit_commit(Action.MoveCommit), changing=True),
     TaskType.MoveRollback.value: Kind(move_rollback, admit_rollback(Action.MoveRollback), changing=True),
+    TaskType.PauseProtectionGroup.value: Kind(pause, admit_steering(Action.Pause), changing=True),
+    TaskType.ResumeProtectionGroup.value: Kind(resume, admit_steering(Action.Resume), changing=True),
+    TaskType.ForceSync.value: Kind(forcesync, admit_steering(Action.ForceSync), changing=True),
     TaskType.UpdateProtectionGroup.value: Kind(
         reverse_protection, admission_recovery.admit_protect_back, changing=True
     ),

@@ -60,6 +60,7 @@ async def stand(site: Site, row: VpgRow) -> Standing:
         Situation.NoCheckpoint: newest == [],
         Situation.TestRunning: bool(tests),
         Situation.CloneRunning: any(task.type == TaskType.Clone.value for task in reading),
+        Situation.Paused: protection is not None and bool(protection.get("paused")),
         Situation.Syncing: protection is not None and protection["state"] == "syncing",
     }
     situations = frozenset(situation for situation, holds in known.items() if holds)

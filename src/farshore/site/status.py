@@ -46,6 +46,7 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
         deleting=row.phase == "removing",
         connected=heard.connected and protection.get("link", "connected") != "down",
         syncing=cast("SyncKind", sync["kind"]) if sync and protection.get("state") == "syncing" else None,
+        paused=bool(protection.get("paused")),
         interrupted=protection.get("state") in {"interrupted", "stopped"},
         no_space=journal.get("state") == "no_space" or protection.get("link") == "no_space",
         damaged=journal.get("state") == "damaged",

@@ -1,11 +1,9 @@
-"""The actions on a VPG: take the order apart, hand it to the site, answer its task at once.
-
-What the page has and this version does not is answered 501 in words, so that nothing looks as if it had been done.
-"""
+"""The actions on a VPG: take the order apart, hand it to the site, answer its task at once."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import get_args
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,18 +12,13 @@ from farshore.api.routes.vm_selection import select_vms
 from farshore.api.routes.vpgs import known_vpg
 from farshore.api.state import SIGNED_IN, SignedIn, Site, link
 from farshore.api.wire.actions import CheckpointsDataApi, FailOverTestStartDataApi, StopFailoverTestDataApi
-from farshore.api.wire.body import read_body
+from farshore.api.wire.body import ignore_body, read_body
 from farshore.api.wire.reply import reply_error
-from farshore.errors import BadInput, Unsupported
+from farshore.errors import BadInput
+from farshore.model.actions import Steering
 from farshore.model.task import understand_task_id
 
 router = APIRouter(prefix="/v1/vpgs", dependencies=SIGNED_IN)
-
-NOT_YET = (
-    "forcesync",
-    "pause",
-    "resume",
-)
 
 
 @router.post("/{vpg_id}/Checkpoints")
@@ -68,17 +61,17 @@ async def failover_test_stop(request: Request, vpg_id: str, caller: SignedIn, si
     return answer_task(request, caller, task_id)
 
 
-def _not_yet(action: str) -> Callable[..., Awaitable[Response]]:
-    async def refuse(vpg_id: str, site: Site) -> Response:
+def _steering(action: Steering) -> Callable[..., Awaitable[Response]]:
+    async def steer(request: Request, vpg_id: str, caller: SignedIn, site: Site) -> Response:
         view = await known_vpg(site, vpg_id)
-        fact = f"This version of Farshore does not offer {action}; the VPG {view.name} is as it was."
-        raise Unsupported(fact, "docs/vpgs-post.md says what works in which version.")
+        await ignore_body(request)
+        return answer_task(request, caller, await site.steer(view.vpg_id, action, caller.account.name))
 
-    return refuse
+    return steer
 
 
-for _action in NOT_YET:
-    router.add_api_route(f"/{{vpg_id}}/{_action}", _not_yet(_action), methods=["POST"], name=_action)
+for _action in get_args(Steering):  # [S1-S3]
+    router.add_api_route(f"/{{vpg_id}}/{_action}", _steering(_action), methods=["POST"], name=_action)
 
 
 @router.post("")
