@@ -47,6 +47,12 @@ def quoted(value: Any) -> Any:
     return str(numbers(value))
 
 
+def doubles(value: Any) -> Any:
+    """Numbers as PowerShell writes a [double]: 3600.0."""
+    value = numbers(value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def names(value: Any) -> Any:
     """Enumerations by name."""
     return word(value) if isinstance(value, IntEnum) else value
@@ -168,6 +174,7 @@ DIALECTS = (
         headers={"Content-Type": "application/JSON", "Accept": "application/json"},
         empty=b"{}",
     ),
+    Dialect("PowerShell wrapper", classic, "text", path=str.lower, value=doubles, empty=b"{}"),
     Dialect("C# failover tool", classic, "text", value=bare_checkpoint, headers={"Accept": "application/json"}),
     Dialect("Ansible module", classic, "either", value=quoted, headers={"Content-Type": "application/json"}, empty=b""),
     Dialect("old Python program", root_first, "either", member=str.lower, value=lower_names, path=lambda p: p + "/"),

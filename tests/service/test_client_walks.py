@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from farshore.api.routes.vpg_actions import NOT_YET
+from farshore.api.routes import vpg_actions
 from farshore.api.settings import ApiSettings
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskState
@@ -22,6 +22,8 @@ from tests.service.client_dialects import DIALECTS, NEEDS_TEXT, Dialect
 from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running, running_api
 
 ANSWER_SECONDS_MAX = 3.0
+NOT_YET = frozenset(getattr(vpg_actions, "NOT_YET", ()))
+"""Actions that are not offered: they say so."""
 TASK_ID = re.compile(r"[0-9a-f-]{36}\.[0-9a-f-]{36}")
 
 
