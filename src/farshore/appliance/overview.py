@@ -12,6 +12,8 @@ from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
 from farshore.errors import FarshoreError
 
+SILENT: dict[str, Any] = {"state": "silent"}
+
 
 class Overview:
     """Looks at everything that one appliance has in hand."""
@@ -38,7 +40,8 @@ class Overview:
     ) -> dict[str, Any]:
         """{"vpgs": {vpg_id: {"protection", "journal"}}, "operations": {operation: {"promotion", "recovered"}}}.
 
-        Null where there is none, or no answer. A journal's status may be a second old unless it is to be `fresh`.
+        Null where there is none; of a journal that does not answer (it may be just beginning) the state is "silent",
+        and nothing more. A journal's status may be a second old unless it is to be `fresh`.
         """
         journals = await asyncio.gather(*(self._journal(vpg_id, fresh) for vpg_id in vpg_ids))
         told = await asyncio.gather(*(self._operation(operation) for operation in operations))
@@ -54,7 +57,7 @@ class Overview:
 
     async def _journal(self, vpg_id: str, fresh: bool) -> dict[str, Any] | None:
         journal = self._journals.get(vpg_id)
-        return None if journal is None else await journal.status(fresh=fresh)
+        return None if journal is None else await journal.status(fresh=fresh) or SILENT
 
     async def _operation(self, operation: str) -> dict[str, Any]:
         said: dict[str, Any] = {"promotion": None, "recovered": None}

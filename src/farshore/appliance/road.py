@@ -46,9 +46,9 @@ class Surroundings:
 
 @dataclass(slots=True)
 class Link:
-    """What the sender last said of its connection."""
+    """What the sender last said of its connection; connecting: it has said nothing yet, and will within seconds."""
 
-    state: str = "down"
+    state: str = "connecting"
     code: str = ""
     reason: str = ""
     journal_id: str = ""
@@ -246,7 +246,7 @@ class Road:
         """Begin a new session on a new window: what was not acknowledged is left to the bitmaps."""
         await self.stop()
         self.session = max(self.session + 1, time.time_ns())
-        self.link = Link()
+        self.link = Link(state="down" if self.link.state == "down" else "connecting")
 
 
 def export_name(volume_number: int) -> str:

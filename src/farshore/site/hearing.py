@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from farshore.errors import FarshoreError
+from farshore.model.vpg import Vpg
 from farshore.site.site import Site
 from farshore.site.status import Heard
 from farshore.site.vpgs import VpgRow
@@ -14,6 +15,7 @@ from farshore.site.vpgs import VpgRow
 ASK_SECONDS = 1.2
 """Less than a caller at the other site waits for the whole answer."""
 _SILENT: dict[str, Any] = {"vpgs": {}, "operations": {}}
+_Checkpoint = dict[str, Any] | None
 
 
 class Hearing:
@@ -21,6 +23,7 @@ class Hearing:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._ends: dict[str, tuple[str, _Checkpoint, _Checkpoint]] = {}  # per VPG: where, newest, oldest
 
     async def statuses(
         self, site_id: str, vpg_ids: Sequence[str], operations: Sequence[str] = (), *, fresh: bool = False
@@ -58,17 +61,31 @@ class Hearing:
     def _heard(self, row: VpgRow, said: dict[str, dict[str, Any]], both: dict[str, str]) -> Heard:
         vpg = row.vpg
         protection = said[vpg.protected_site_id]["vpgs"].get(vpg.id, {}).get("protection")
-        journal = said[vpg.recovery_site_id]["vpgs"].get(vpg.id, {}).get("journal") or {}
+        journal, (newest, oldest) = self._journal(vpg, said[vpg.recovery_site_id]["vpgs"])
         told: dict[str, Any] = {}
         if vpg.recovery is not None:
             told = said[self._site.id]["operations"].get(vpg.recovery.operation, {})
         return Heard(
             protection=protection,
-            journal=journal or None,
-            newest=journal.get("newest_checkpoint"),
-            oldest=journal.get("oldest_checkpoint"),
+            journal=journal,
+            newest=newest,
+            oldest=oldest,
             connected=protection is not None or self._site.peers.connected(self._site.other_site(vpg)),
             promotion=told.get("promotion"),
             both_run=both.get(f"both {vpg.id}", "") if vpg.way_home else "",
             recovered=told.get("recovered"),
         )
+
+    def _journal(self, vpg: Vpg, said: dict[str, Any]) -> tuple[dict[str, Any] | None, tuple[_Checkpoint, _Checkpoint]]:
+        """The journal's status, and its newest and oldest checkpoint.
+
+        That a journal does not answer says nothing of its checkpoints: it has those that it last told of.
+        """
+        where, told = vpg.recovery_site_id, said.get(vpg.id)
+        journal = told["journal"] if told is not None else None
+        if told is None or (journal is not None and "newest_checkpoint" not in journal):
+            known = self._ends.get(vpg.id)
+            return None, known[1:] if known is not None and known[0] == where else (None, None)
+        ends = ((journal or {}).get("newest_checkpoint"), (journal or {}).get("oldest_checkpoint"))
+        self._ends[vpg.id] = (where, *ends)
+        return journal, ends

@@ -1,0 +1,65 @@
+"""What is not known at the moment is not told as gone: a journal that begins anew has its checkpoints all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farshore.appliance.overview import SILENT
+from farshore.appliance.road import Link
+from farshore.model.vpg_state_table import judge
+from farshore.model.vpg_states import VpgSubStatus
+from farshore.site.hearing import Hearing
+from farshore.site.status import Heard, facts
+from farshore.site.vpgs import VpgRow
+from tests.faked_site import FakedSite, with_site
+from tests.operations_harness import VPG
+
+
+def looked(faked: FakedSite, heard: Heard) -> tuple[VpgSubStatus, bool]:
+    """The substatus, and whether a checkpoint is known."""
+    found = facts(VpgRow(faked.vpg, "active"), heard, 10**18)
+    return judge(found)[1], found.newest_checkpoint_age_seconds is not None
+
+
+def test_a_new_epoch_shows_no_lost_peer_and_no_lost_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As right after a rollback: the sender has just been started, the journal takes another epoch."""
+
+    async def test(faked: FakedSite) -> None:
+        hearing, row = Hearing(faked.site), VpgRow(faked.vpg, "active")
+
+        async def ask(**journal: Any) -> tuple[VpgSubStatus, bool]:
+            with monkeypatch.context() as patch:
+                if journal:
+                    answer = {"vpgs": {VPG: {"protection": None} | journal}, "operations": {}}
+                    patch.setattr(type(faked.south), "_vpg_statuses", lambda *_a, **_k: answer)
+                return looked(faked, (await hearing.of([row]))[VPG])
+
+        assert await ask() == (VpgSubStatus.None_, True)
+        told = faked.north.appliance._protection_status(faked.north.appliance.state(), VPG)
+        monkeypatch.setattr(type(faked.south), "_protection_status", lambda *_a: told | {"link": Link().state})
+        assert await ask(journal=SILENT) == (VpgSubStatus.None_, True)
+        assert await ask(journal=None) == (VpgSubStatus.None_, False)  # it answers that there is none
+        assert await ask(journal=SILENT) == (VpgSubStatus.None_, False)
+        await ask()
+        faked.south.silent = faked.north.appliance.silent = True
+        faked.site.peers._heard.clear()
+        assert await ask() == (VpgSubStatus.DisconnectedFromPeer, True)
+
+    with_site(tmp_path, test)
+
+
+def test_a_stream_that_was_cut_is_told(tmp_path: Path) -> None:
+    """Once the sender has tried in vain, the sites do not hear each other."""
+
+    async def test(faked: FakedSite) -> None:
+        (heard,) = (await Hearing(faked.site).of([VpgRow(faked.vpg, "active")])).values()
+        assert heard.protection is not None
+        heard.protection["link"] = "down"
+        assert looked(faked, heard) == (VpgSubStatus.DisconnectedFromPeer, True)
+
+    with_site(tmp_path, test)
