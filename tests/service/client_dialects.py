@@ -48,9 +48,8 @@ def quoted(value: Any) -> Any:
 
 
 def doubles(value: Any) -> Any:
-    """Numbers as PowerShell writes a [double]: 3600.0."""
-    value = numbers(value)
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Seconds as PowerShell writes a [double]: 3600.0; the rest as `numbers`."""
+    return float(value) if type(value) is int else numbers(value)
 
 
 def names(value: Any) -> Any:
