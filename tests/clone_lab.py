@@ -33,8 +33,8 @@ FOUND_SECONDS = 60
 class CloneLab(ApiLab):
     """South has a second datastore; the disks have so much on them that a copy takes a moment."""
 
-    def __init__(self) -> None:
-        super().__init__(size="48M")
+    def __init__(self, **more: Any) -> None:
+        super().__init__(size="48M", **more)
         try:
             self.second = self.folder / "second store"
             self.second.mkdir()
@@ -134,9 +134,10 @@ class CloneLab(ApiLab):
 
     def check_clone(self, checkpoint_id: str, names: list[str], sources: list[str]) -> None:
         """VMs of their own, off, with the checkpoint's bytes on sparse disks; the law holds over all of them."""
-        volumes = self.volumes(checkpoint_id, self.vpg_id)
+        vpg_id = self.path.rpartition("/")[2]
+        volumes = self.volumes(checkpoint_id, vpg_id)
         listed, inventory = self.vms("south"), self.inventory()
-        time_ns = next(c["time_ns"] for c in self.call("south", "list_checkpoints", self.vpg_id)
+        time_ns = next(c["time_ns"] for c in self.call("south", "list_checkpoints", vpg_id)
                        if str(c["id"]) == checkpoint_id)  # fmt: skip
         moment = datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H.%M.%S")
         findings = []

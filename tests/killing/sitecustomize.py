@@ -27,6 +27,7 @@ from pathlib import Path
 FOLDER = os.environ.get("FARSHORE_KILLS")
 ENGINE, SITE_PROCESS = "farshore.operations.engine", "farshore.cli.site_process"
 CARRIERS = {"tap": "tap", "sender_process": "sender", "journal_carrier": "journal", "view": "view", "sync": "sync"}
+CARRIERS["clone"] = "clone"
 INSIDE_SECONDS_MAX = 0.2
 
 
