@@ -29,7 +29,7 @@ FAILOVER = {
 MOVE = {
     "commit_policy": None,
     "wait_seconds": None,
-    "force_shutdown": False,
+    "force_shutdown": None,
     "reverse_protection": True,
     "keep_source_vms": False,
     "continue_on_script_failure": False,

@@ -31,7 +31,7 @@ def classic(running: Running) -> None:
 @pytest.mark.parametrize("notation", NOTATIONS)
 @pytest.mark.parametrize("value", TRUE + FALSE)
 def test_m1_force_shutdown_in_each_form(api: Running, notation: str, value: Any) -> None:
-    """False unless said."""
+    """And that it was left out is known at the site, which may ask for it [M6]."""
     meant = str(value).lower() in {"true", "1"}
     check(api, notation, "move", {"ForceShutdown": value}, ("Move", {**MOVE, "force_shutdown": meant}))
 

@@ -55,7 +55,7 @@ def moving(**changed: Any) -> dict[str, Any]:
     return {
         "commit_policy": None,
         "wait_seconds": None,
-        "force_shutdown": False,
+        "force_shutdown": None,
         "reverse_protection": True,
         "keep_source_vms": False,
         "continue_on_script_failure": False,

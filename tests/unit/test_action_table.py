@@ -31,6 +31,7 @@ EVERYDAY = set(Action) - set(NEEDS)
         (S.CloneRunning, set()),
         (S.Paused, {A.ForceSync, A.Checkpoints, A.Pause, A.Move}),
         (S.Syncing, {A.Checkpoints, A.Move}),
+        (S.ProtectedInCloud, {A.Checkpoints}),
         (S.NeedsConfiguration, EVERYDAY - {A.Edit, A.CloneStart, A.Delete}),
         (S.FailoverBeforeCommit, EVERYDAY),
         (S.PartialFailoverBeforeCommit, EVERYDAY - {A.Checkpoints}),

@@ -11,6 +11,7 @@ import pytest
 from farshore.__main__ import build
 from farshore.cli.main import run
 from farshore.model.site import SiteConfig
+from farshore.model.site_kinds import SiteKind
 
 
 @pytest.fixture
@@ -34,9 +35,11 @@ def test_a_setting_is_changed_and_put_back(site: Path) -> None:
     """A word, a number, one key of several; the rest of the record stays."""
     assert site_set(site, "task_dialect", "string") == 0
     assert site_set(site, "commit_seconds", "60") == 0
+    assert site_set(site, "kind", "azure") == 0
     assert site_set(site, "task_dialects.backup-robot", "object") == 0
     assert site_set(site, "task_dialects.script", "string") == 0
     assert (settings(site).task_dialect, settings(site).commit_seconds) == ("string", 60)
+    assert settings(site).kind is SiteKind.Azure
     assert settings(site).task_dialects == {"backup-robot": "object", "script": "string"}
     assert site_set(site, "task_dialects.script", "--default") == 0
     assert site_set(site, "commit_seconds", "--default") == 0
@@ -50,6 +53,7 @@ def test_a_setting_is_changed_and_put_back(site: Path) -> None:
         ("task_dialect", "loud"),
         ("task_dialects.robot", "loud"),
         ("commit_seconds", "soon"),
+        ("kind", "moon"),
         ("commit_seconds.x", "1"),
         ("no_such_setting", "1"),
         ("commit_seconds", "1", "--default"),

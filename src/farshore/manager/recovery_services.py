@@ -88,7 +88,7 @@ class RecoveryServices:
         *,
         commit_policy: CommitPolicy | None,
         wait_seconds: int | None,
-        force_shutdown: bool,
+        force_shutdown: bool | None,
         reverse_protection: bool,
         keep_source_vms: bool,
         continue_on_script_failure: bool,

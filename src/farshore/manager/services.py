@@ -29,6 +29,7 @@ from farshore.model.views import (
     VpgView,
 )
 from farshore.operations.orders import Orders
+from farshore.site.kinds import kind_of
 from farshore.site.site import Site
 from farshore.site.tasks import TaskRow
 from farshore.site.vpg_views import VpgViews, checkpoint_view
@@ -74,6 +75,7 @@ class ManagerServices(AccountServices, RecordServices, RecoveryServices):
             name=config.name,
             host=config.host,
             version=__version__,
+            kind=config.settings.kind,
             utc_offset_minutes=minutes,
             commit_seconds=config.settings.commit_seconds,
             shutdown_seconds=config.settings.shutdown_seconds,
@@ -85,8 +87,14 @@ class ManagerServices(AccountServices, RecordServices, RecoveryServices):
         found = []
         for peer in await asyncio.to_thread(self._site.peers.all):
             host, port = _split(peer.peer_address)
-            connected = self._site.peers.connected(peer.site_id)
-            view = PeerSiteView(site_id=peer.site_id, name=peer.name, host=host, port=port, connected=connected)
+            view = PeerSiteView(
+                site_id=peer.site_id,
+                name=peer.name,
+                host=host,
+                port=port,
+                kind=await asyncio.to_thread(kind_of, self._site, peer.site_id),
+                connected=self._site.peers.connected(peer.site_id),
+            )
             found.append(view)
         return found
 

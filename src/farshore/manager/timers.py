@@ -13,6 +13,7 @@ from farshore.manager.countdown import Countdown
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
 from farshore.operations.orders import Orders, follow_all
+from farshore.site.kinds import note_kind
 from farshore.site.pairing import describe
 from farshore.site.peers import Peer
 from farshore.site.release import tell_released
@@ -103,6 +104,7 @@ class Timers:
                 await asyncio.to_thread(self._site.alerts.raise_alert, key, fact, remedy)
         else:
             await asyncio.to_thread(self._site.alerts.clear, key)
+            await asyncio.to_thread(note_kind, self._site, peer.site_id, told)
             await self._clocks.compare(peer, told, asked_ns)
 
     async def follow_tasks(self) -> None:

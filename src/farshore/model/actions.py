@@ -65,6 +65,7 @@ class Situation(Enum):
     CloneRunning = "has a clone running"
     Paused = "is paused"
     Syncing = "is in a sync"
+    ProtectedInCloud = "is protected at a site on Azure or AWS"
 
 
 Steering = Literal["forcesync", "pause", "resume"]
@@ -114,6 +115,7 @@ RULES: dict[Situation, Rule] = {
     S.CloneRunning: Rule(frozenset(), "Wait for the clone, or abort it."),
     S.Paused: Rule(frozenset({A.Checkpoints, A.ForceSync, A.Move, A.Pause}), "Resume it first."),
     S.Syncing: Rule(frozenset({A.Checkpoints, A.Move}), "Wait until the sync has ended."),
+    S.ProtectedInCloud: Rule(frozenset({A.Checkpoints}), "Use the checkpoints that are cut by themselves."),
 }
 
 NEEDS: dict[Action, tuple[frozenset[Situation], str]] = {

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from farshore.errors import BadInput, NotFound
 from farshore.model.files import write_durably
 from farshore.model.policies import CommitPolicy
+from farshore.model.site_kinds import SiteKind
 
 API_PORT_DEFAULT = 9669
 PEER_PORT_DEFAULT = 9670
@@ -23,6 +24,8 @@ class SiteSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: SiteKind = SiteKind.Kvm
+    """What the site is: the page has rules for some kinds."""
     store_reserve_bytes: int | None = Field(default=None, ge=0)
     """What is left free on the store of journal, replica and scratch; None: the lesser of 2 GiB and 3 %."""
     generation_seconds: float = Field(default=30.0, ge=0.2)

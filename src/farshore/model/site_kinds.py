@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 
-class SiteKind(Enum):
-    """What a site runs on, by the word that the API gives as SiteType."""
+class SiteKind(StrEnum):
+    """What a site says of itself: what it runs on, or that a service provider runs it. Rules of the page hold by it."""
 
-    Kvm = "KVM"
+    Kvm = "kvm"
+    Azure = "azure"
+    Aws = "aws"
+    Vcd = "vcd"
+    Csp = "csp"
+
+    @property
+    def word(self) -> str:
+        """What the API gives as SiteType."""
+        return {SiteKind.Azure: "Azure", SiteKind.Aws: "AWS"}.get(self, self.value.upper())
+
+
+CLOUDS = frozenset({SiteKind.Azure, SiteKind.Aws})
+"""Where no checkpoint is cut by hand."""
 
 
 class EntityKind(IntEnum):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from farshore.model.policies import CommitPolicy
 from farshore.model.recovery import RecoveryKind, RecoveryStage
-from farshore.model.site_kinds import PairingStatus
+from farshore.model.site_kinds import PairingStatus, SiteKind
 from farshore.model.task import TaskState
 from farshore.model.vpg import VpgSettings, VpgVm
 from farshore.model.vpg_states import SyncKind, VpgStatus, VpgSubStatus
@@ -28,6 +28,7 @@ class LocalSiteView(_View):
     name: str
     host: str
     version: str
+    kind: SiteKind = SiteKind.Kvm
     location: str = ""
     utc_offset_minutes: int = 0
     commit_seconds: int = 3600
@@ -43,6 +44,7 @@ class PeerSiteView(_View):
     name: str
     host: str
     port: int
+    kind: SiteKind = SiteKind.Kvm
     pairing: PairingStatus = PairingStatus.Paired
     connected: bool = True
     version: str = ""

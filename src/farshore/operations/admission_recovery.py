@@ -12,6 +12,7 @@ from farshore.errors import BadInput, Conflict, NotFound, Unavailable
 from farshore.model.actions import Action, Situation
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.recovery import Recovery, RecoveryKind
+from farshore.model.site_kinds import SiteKind
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg, VpgSettings
 from farshore.operations.admission import Admitted, demand, resolve_checkpoint, resolve_vms
@@ -102,6 +103,9 @@ async def admit_failover(site: Site, task: TaskRow) -> Admitted:
 async def admit_move(site: Site, task: TaskRow) -> Admitted:
     """A move: the other site must be there and protect without a break, since nothing may be lost [M1]."""
     row = await _own_row(site, task)
+    if task.request["force_shutdown"] is None and site.config.settings.kind is SiteKind.Csp:
+        fact = "ForceShutdown: it is mandatory, since the recovery site is a cloud service provider's."
+        raise BadInput(fact, "Say True (VMs are powered off) or False (their systems are shut down).")
     standing = await stand(site, row)
     demand(Action.Move, standing.situations, row.vpg)
     await _demand_protecting(site, row.vpg, standing)

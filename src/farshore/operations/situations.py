@@ -8,9 +8,11 @@ from typing import Any
 
 from farshore.errors import NotFound, Unavailable
 from farshore.model.actions import Situation
+from farshore.model.site_kinds import CLOUDS
 from farshore.model.task import TaskType
 from farshore.operations.engine import in_thread
 from farshore.site.failover_tests import OPEN_STATES
+from farshore.site.kinds import kind_of
 from farshore.site.site import Site
 from farshore.site.vpgs import VpgRow
 
@@ -62,6 +64,7 @@ async def stand(site: Site, row: VpgRow) -> Standing:
         Situation.CloneRunning: any(task.type == TaskType.Clone.value for task in reading),
         Situation.Paused: protection is not None and bool(protection.get("paused")),
         Situation.Syncing: protection is not None and protection["state"] == "syncing",
+        Situation.ProtectedInCloud: await in_thread(kind_of, site, vpg.protected_site_id) in CLOUDS,
     }
     situations = frozenset(situation for situation, holds in known.items() if holds)
     return Standing(situations, protection, newest[0] if newest else None)

@@ -45,6 +45,7 @@ def describe(config: SiteConfig) -> dict[str, str]:
         "name": config.name,
         "peer_address": config.peer_address(),
         "appliance_address": config.appliance_address(),
+        "kind": config.settings.kind.value,
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from farshore.errors import NotPermitted
 from farshore.model.vpg import Vpg
 from farshore.site.clock import now_ns
+from farshore.site.kinds import note_kind
 from farshore.site.pairing import describe, described_peer
 from farshore.site.peer_server import Call
 from farshore.site.release import release_half
@@ -76,6 +77,7 @@ class PeerCalls:
         )
         if told != peer:
             await asyncio.to_thread(self._site.peers.save, told)
+        await asyncio.to_thread(note_kind, self._site, caller, arguments)
         return describe(self._site.config) | {"now_ns": str(now_ns())}
 
     async def leave(self, caller: str, _arguments: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from farshore.api.wire.reply import reply, reply_list, reply_texts
 from farshore.api.wire.sites import LocalSiteApi, PairingTokenResult, PeerSiteApi
 from farshore.errors import BadInput, NotFound
 from farshore.model.enumerations import understand, words
-from farshore.model.site_kinds import PairingStatus, SiteKind
+from farshore.model.site_kinds import PairingStatus
 from farshore.model.views import PeerSiteView
 
 API_LEVEL = "10.0.60"
@@ -32,7 +32,7 @@ async def local_site(request: Request, site: Site) -> Response:
     told = LocalSiteApi(
         site_identifier=view.site_id,
         site_name=view.name,
-        site_type=SiteKind.Kvm.value,
+        site_type=view.kind.word,
         version=API_LEVEL,
         display_version=f"Farshore {view.version}",
         zvm_api_version=API_LEVEL,
@@ -63,7 +63,7 @@ def _tell_peer(request: Request, view: PeerSiteView) -> PeerSiteApi:
         pairing_status=view.pairing,
         version=API_LEVEL,
         location=view.location,
-        site_type=SiteKind.Kvm.value,
+        site_type=view.kind.word,
         is_connected=view.connected,
         link=link_to(request, "PeerSiteApi", "peersites", view.site_id),
     )

@@ -22,38 +22,41 @@ from farshore.api.wire.sites import (
     VmNativeVolumeApi,
 )
 from farshore.errors import NotFound
-from farshore.model.views import ResourceView, SiteResourcesView
+from farshore.model.views import LocalSiteView, PeerSiteView, ResourceView, SiteResourcesView
 
 PATH = "/v1/virtualizationsites"
 router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
 _Choose = Callable[[SiteResourcesView], Sequence[ResourceView]]
 
 
-async def _names(site: Services) -> dict[str, str]:
+async def _sites(site: Services) -> dict[str, LocalSiteView | PeerSiteView]:
     here = await site.local_site()
-    return {here.site_id: here.name} | {peer.site_id: peer.name for peer in await site.peer_sites()}
+    return {here.site_id: here, **{peer.site_id: peer for peer in await site.peer_sites()}}
 
 
-def _tell(request: Request, site_id: str, name: str) -> VirtualizationSiteApi:
+def _tell(request: Request, view: LocalSiteView | PeerSiteView) -> VirtualizationSiteApi:
     return VirtualizationSiteApi(
-        site_identifier=site_id, virtualization_site_name=name, link=site_link(request, site_id)
+        site_identifier=view.site_id,
+        virtualization_site_name=view.name,
+        site_type=view.kind.word,
+        link=site_link(request, view.site_id),
     )
 
 
 @router.get("")
 async def list_sites(request: Request, site: Site) -> Response:
     """This site and its peers."""
-    names = await _names(site)
-    return reply_list(request, VirtualizationSiteApi, [_tell(request, key, name) for key, name in names.items()])
+    sites = await _sites(site)
+    return reply_list(request, VirtualizationSiteApi, [_tell(request, view) for view in sites.values()])
 
 
 @router.get("/{site_id}")
 async def get_site(request: Request, site_id: str, site: Site) -> Response:
     """One of them."""
-    names = await _names(site)
-    if site_id.lower() not in names:
+    sites = await _sites(site)
+    if site_id.lower() not in sites:
         raise NotFound(f"There is no site {site_id}.", f"List them with GET {PATH}.")
-    return reply(request, _tell(request, site_id.lower(), names[site_id.lower()]))
+    return reply(request, _tell(request, sites[site_id.lower()]))
 
 
 @router.get("/{site_id}/vms")

@@ -76,11 +76,11 @@ class FailoverCommitDataApi(Wire):
 
 
 class MoveVpgDataApi(Wire):
-    """Start a move. Policy and its time: null is the site's setting."""
+    """Start a move. Policy and its time: null is the site's setting. ForceShutdown: null is False, or refused [M6]."""
 
     commit_policy: Annotated[CommitPolicy, Choice(CommitPolicy)] | None = None
     commit_policy_timeout: Seconds | None = None
-    force_shutdown: Boolean = False
+    force_shutdown: Boolean | None = None
     reverse_protection: Boolean = True
     keep_source_vms: Boolean = False
     continue_on_pre_script_failure: Boolean = False

@@ -64,10 +64,11 @@ class PairingTokenResult(Wire):
 
 
 class VirtualizationSiteApi(Wire):
-    """A site whose VMs can be looked at."""
+    """A site whose VMs can be looked at. `SiteType` is our own."""
 
     site_identifier: str
     virtualization_site_name: str
+    site_type: str
     link: ResourceLink
 
 
