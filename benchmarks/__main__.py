@@ -8,7 +8,17 @@ import platform
 import subprocess
 import sys
 
-NAMES = ("tap_direct", "guest_write", "whole_path", "first_output", "failover_output", "promotion", "delta_sync", "api", "before_commit")
+NAMES = (
+    "tap_direct",
+    "guest_write",
+    "whole_path",
+    "first_output",
+    "failover_output",
+    "promotion",
+    "delta_sync",
+    "api",
+    "before_commit",
+)
 
 
 def main(names: list[str]) -> int:

@@ -5,8 +5,6 @@ Times are unix nanoseconds, sizes bytes, durations seconds, until a face writes 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from farshore.model.policies import CommitPolicy
