@@ -151,6 +151,17 @@ class FakeAppliance:
         self._demand_off(state, vm_ids, "off")
         state["held"] |= dict.fromkeys(vm_ids, f"held: {reason}")
 
+    def _held_vms(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """A VM of which "bases" names a VPG has its disks under that one's journal."""
+        bases = state.get("bases", {})
+        return [
+            {"vm_id": vm, "name": f"name-{vm}", "reason": reason, "base_of": bases.get(vm, "")}
+            for vm, reason in state["held"].items()
+        ]
+
+    def _release_held(self, state: dict[str, Any], vm_id: str) -> None:
+        state["held"].pop(vm_id, None)
+
     def _delete_vms(self, state: dict[str, Any], vpg_id: str, vm_ids: list[str]) -> None:
         self._demand_off(state, vm_ids, "off")
         state["deleted"] |= dict.fromkeys(vm_ids, True)

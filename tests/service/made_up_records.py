@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from farshore.model.record_views import AlertView, EventFilter, EventView, ReportFilter
+from farshore.errors import NotFound
+from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, ReportFilter
 from farshore.model.task import TaskState
 from farshore.model.views import CheckpointView, ReportStep, ReportView, TaskView
 
@@ -96,6 +97,17 @@ class MadeUpRecords:
         """Noted."""
         self.calls.append(("dismiss_alert", (alert_id, dismissed, who)))
         self.dismissed = self.dismissed | {alert_id} if dismissed else self.dismissed - {alert_id}
+
+    async def held_vms(self) -> list[HeldVmView]:
+        """One that can be released, one that a VPG needs."""
+        held = HeldVmView(vm_id="held-1", vm_name="old <db>", reason="Moved & kept.")
+        return [held, HeldVmView(vm_id="held-2", vm_name="web", reason="Moved.", needed_by="VPG x needs it.")]
+
+    async def release_vm(self, vm_id: str, who: str) -> None:
+        """Noted, if it is held."""
+        if vm_id not in {"held-1", "held-2"}:
+            raise NotFound(f"No VM {vm_id} is held.", "")
+        self.calls.append(("release_vm", (vm_id, who)))
 
     async def events(self, which: EventFilter) -> list[EventView]:
         """All three, of which the filter's kinds, account, VPG and identifier choose; the filter is noted."""

@@ -27,6 +27,8 @@ UNBOUND = frozenset(
         "verify_client",
         "account",
         "accounts",
+        "held_vms",
+        "release_vm",
         "add_account",
         "change_account",
         "change_secret",

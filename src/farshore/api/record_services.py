@@ -1,15 +1,15 @@
-"""What the API needs of a site's records: the part of `Services` that only reads, but for an alert's dismissal."""
+"""What the API needs of a site's records and of the VMs that are held there: a part of `Services`."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from farshore.model.record_views import AlertView, EventFilter, EventView, KnownVpg, ReportFilter
+from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, KnownVpg, ReportFilter
 from farshore.model.views import ReportView
 
 
 class RecordServices(Protocol):
-    """Alerts, events and reports of the site behind the API; the promises are those of `Services`."""
+    """Alerts, events, reports and held VMs of the site behind the API; the promises are those of `Services`."""
 
     async def known_vpg(self, vpg_id: str) -> KnownVpg | None:
         """What the site's own record says of a VPG, or None; it asks nobody, and answers at once."""
@@ -25,3 +25,9 @@ class RecordServices(Protocol):
 
     async def reports(self, which: ReportFilter) -> list[ReportView]:
         """Reports of the operations that the filter lets through, newest first; without steps where none can be had."""
+
+    async def held_vms(self) -> list[HeldVmView]:
+        """The VMs of this site that are held from being started, by name. Unavailable."""
+
+    async def release_vm(self, vm_id: str, who: str) -> None:
+        """Let the VM be started again; an event tells who. NotFound, Conflict (a VPG needs it held), Unavailable."""

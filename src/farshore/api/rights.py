@@ -69,6 +69,7 @@ read        GET     /v1/zorgs/{zorg_id}
 
 read_site   GET     /v1/datastores
 read_site   GET     /v1/datastores/{datastore_id}
+read_site   GET     /v1/heldVms
 read_site   GET     /v1/license
 read_site   GET     /v1/peersites
 read_site   GET     /v1/peersites/{site_id}
@@ -127,6 +128,7 @@ administer  GET     /v1/accounts/{name}
 administer  PUT     /v1/accounts/{name}
 administer  DELETE  /v1/accounts/{name}
 administer  POST    /v1/accounts/{name}/password
+administer  POST    /v1/heldVms/{vm_id}/release
 administer  POST    /v1/peersites
 administer  DELETE  /v1/peersites/{site_id}
 administer  POST    /v1/peersites/generatetoken

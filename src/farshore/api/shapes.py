@@ -44,6 +44,8 @@ GET     /v1/events/categories                                      -   texts
 GET     /v1/events/entities                                        -   texts
 GET     /v1/events/types                                           -   texts
 GET     /v1/events/{event_id}                                      -   EventApi
+GET     /v1/heldVms                                                -   [HeldVmApi]
+POST    /v1/heldVms/{vm_id}/release                                -   text
 GET     /v1/license                                                -   nothing
 GET     /v1/localsite                                              -   LocalSiteApi
 GET     /v1/localsite/pairingstatuses                              -   texts

@@ -51,6 +51,8 @@ class Holding:
             "hold_vms": self.hold_vms,
             "release_vms": self.release_vms,
             "delete_vms": self.delete_vms,
+            "held_vms": self.held_vms,
+            "release_held": self.release_held,
         }
 
     async def end_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
@@ -100,6 +102,31 @@ class Holding:
         for vm_id in vm_ids:
             self.inventory.release(vm_id)
 
+    async def held_vms(self) -> list[dict[str, Any]]:
+        """The VMs that are held: {"vm_id", "name", "reason", "base_of": VPG whose replica its disks are, or ""}."""
+        held = [(e, self.inventory.held(e.vm_id)) for e in self.inventory.entries() if e.definition is not None]
+        return [
+            {"vm_id": e.vm_id, "name": e.definition.name, "reason": reason, "base_of": self._base_of(e.definition)}
+            for e, reason in held
+            if e.definition is not None and reason is not None
+        ]
+
+    async def release_held(self, vm_id: str) -> None:
+        """A person's word: the VM may be started again, of whichever VPG it was; not held is fine.
+
+        Raises NotFound, Conflict where its disks are a replica's.
+        """
+        definition = self.inventory.find(vm_id)
+        if definition is None:
+            raise NotFound(f"There is no VM {vm_id} in the inventory.", "farshore vm list shows all.")
+        vpg_id = self._base_of(definition)
+        if vpg_id:
+            raise Conflict(
+                f"The disks of VM {definition.name} are the replica of VPG {vpg_id}.",
+                "Delete that VPG first, or move it back here.",
+            )
+        self.inventory.release(vm_id)
+
     async def delete_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
         """Remove definitions and disk files; none is fine. Raises Conflict when one runs or its disk is in use."""
         self.members.demand(vpg_id, vm_ids)
@@ -134,6 +161,15 @@ class Holding:
             if path.resolve() in self._bases():
                 raise Conflict(f"The disk {path} is the base of a journal.", "Remove the VPG that it belongs to first.")
         return [path for path in paths if path.resolve() not in used]
+
+    def _base_of(self, definition: VmDefinition) -> str:
+        """The VPG that has a disk of the VM as the base of its journal; empty: none."""
+        disks = {Path(disk.path).resolve() for disk in definition.disks}
+        for journal in self._journals.values():
+            seed = journal.spec.seed
+            if seed is not None and disks & {Path(path).resolve() for path in seed.bases.values()}:
+                return journal.spec.vpg_id
+        return ""
 
     def _bases(self) -> set[Path]:
         seeds = [journal.spec.seed for journal in self._journals.values()]

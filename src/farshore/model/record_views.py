@@ -72,3 +72,13 @@ class ReportFilter(_View):
     to_ns: int | None = None
     skip: int = 0
     limit: int = 100
+
+
+class HeldVmView(_View):
+    """A VM that is held from being started since a failover or move has replaced it."""
+
+    vm_id: str
+    vm_name: str
+    reason: str
+    needed_by: str = ""
+    """Why it cannot be released now, in words; empty when it can."""
