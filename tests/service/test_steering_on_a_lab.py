@@ -11,7 +11,7 @@ import pytest
 from farshore.cli.processes import site_processes
 from tests.recovery_lab import RecoveryLab, Reference
 from tests.service.test_operations_on_a_lab import ApiOf
-from tests.storage_lab import until
+from tests.storage_lab import farshore, until
 
 pytestmark = pytest.mark.timeout(240)
 PAUSED_BY_A_PERSON, NONE = 25, 0
@@ -140,8 +140,7 @@ def test_s2_a_pause_is_taken_with_the_other_site_away(lab: RecoveryLab) -> None:
     """At the protected site alone, and resumed there: that says that it goes on by itself."""
     steered = Steered(lab)
     steered.protecting()
-    lab.run("south", "site", "stop", check=False)
-    until(lambda: not [p for p in site_processes(lab.folder_of("south")) if p.role == "manager"], 30, "south is away")
+    farshore("lab", "kill", "south", "all", "--dir", lab.folder / "lab")
     steered.order(steered.north, "pause")
     assert steered.status()["state"] == "paused"
     until(lambda: steered.north.request("POST", f"{steered.path}/forcesync").status_code in (409, 503), 5, "refused")
