@@ -11,6 +11,7 @@ import pytest
 
 from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable
 from farshore.manager.row_keeping import RowKeeping
+from farshore.model.site_kinds import SiteKind
 from farshore.model.task import TaskState, TaskType
 from farshore.operations import admission_clone
 from tests.faked_site import FakedSite, until, with_site
@@ -164,8 +165,10 @@ def test_a_deletion_lets_a_clone_end_first(tmp_path: Path) -> None:
     with_site(tmp_path, story)
 
 
-@pytest.mark.parametrize(("kind", "may"), [("csp", True), ("vcd", False), ("azure", False), ("aws", False)])
-def test_l2_a_site_without_datastores_to_name(tmp_path: Path, kind: str, may: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "may"), [(SiteKind.Csp, True), (SiteKind.Vcd, False), (SiteKind.Azure, False), (SiteKind.Aws, False)]
+)
+def test_l2_a_site_without_datastores_to_name(tmp_path: Path, kind: SiteKind, may: bool) -> None:
     """vCD and public clouds: naming one is refused, whichever it is; without one the clone is made."""
 
     async def story(faked: FakedSite) -> None:
@@ -177,7 +180,7 @@ def test_l2_a_site_without_datastores_to_name(tmp_path: Path, kind: str, may: bo
         for named in ("d1", "d3"):
             error = await refusal(clone(faked, datastore_id=named))
             assert isinstance(error, BadInput)
-            assert f"DatastoreIdentifier: the recovery site is of the kind {kind}" in str(error)
+            assert f"DatastoreIdentifier: the recovery site is of the kind {kind.word}" in str(error)
         assert (await faked.ended(await clone(faked))).state == TaskState.Completed
 
     with_site(tmp_path, story)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from farshore.errors import BadInput, Conflict, NotFound
 from farshore.model.actions import Action, Situation
+from farshore.model.site_kinds import CLOUDS, SiteKind
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg
 from farshore.operations.admission import Admitted, demand, resolve_checkpoint, resolve_vms
@@ -20,7 +21,7 @@ from farshore.site.tasks import TaskRow
 
 ASK_SECONDS = 0.7
 """How long the appliance may take: `stand` has waited for it already, and an order is answered within 3 s."""
-WITHOUT_DATASTORES = frozenset({"vcd", "azure", "aws"})
+WITHOUT_DATASTORES = CLOUDS | {SiteKind.Vcd}
 """Kinds of recovery sites at which no datastore may be named [L2]."""
 
 
@@ -74,10 +75,9 @@ async def _with_checkpoints(site: Site, vpg: Vpg, standing: Standing) -> frozens
 
 async def _choose_datastore(site: Site, wanted: str | None) -> dict[str, Any]:
     """The one that is named, or the one with the most room. Raises BadInput, Unavailable."""
-    told = getattr(site.config.settings, "kind", "kvm")
-    kind = str(getattr(told, "value", told)).lower()
+    kind = site.config.settings.kind
     if wanted is not None and kind in WITHOUT_DATASTORES:
-        fact = f"DatastoreIdentifier: the recovery site is of the kind {kind}, where none may be named."
+        fact = f"DatastoreIdentifier: the recovery site is of the kind {kind.word}, where none may be named."
         raise BadInput(fact, "Leave it out.")
     there: list[dict[str, Any]] = await site.appliances.ask(site.id, "datastores", seconds=ASK_SECONDS)
     if wanted is None:
