@@ -71,7 +71,7 @@ async def _await_sync(
         at, total = int(sync.get("done_bytes", 0)), int(sync.get("total_bytes", 0))
         if at != before:
             deadline, before = time.monotonic() + patience_seconds, at
-        if time.monotonic() > deadline and status["state"] != "syncing":
+        if time.monotonic() > deadline:
             if patience_seconds == PATIENCE_SECONDS:
                 return f"It goes on by itself ({status['state']}: {status['reason'] or status['link']})."
             raise Unavailable(f"The sync gets no further: {status['reason'] or status['link']}.", "It is tried again.")
