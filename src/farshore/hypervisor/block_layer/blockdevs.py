@@ -109,7 +109,8 @@ async def make_scratch(definition: VmDefinition, overlays: Mapping[str, Overlay]
                 path.unlink(missing_ok=True)
             words = said.decode(errors="replace").strip()
             raise StartFailed(
-                f"The scratch image {overlay.scratch_path} could not be made: {words}", "Look at the room left."
+                f"The scratch image {overlay.scratch_path} of VM {definition.name} could not be made: {words}",
+                "Look at the room left.",
             )
     return made
 
