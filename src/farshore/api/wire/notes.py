@@ -30,6 +30,12 @@ def note_deprecated(request: Request, members: Iterable[str]) -> None:
         note(request, f"deprecated: {listed}")
 
 
+def note_successor(request: Request, address: str) -> None:
+    """The whole route is deprecated; `address` is what replaces it."""
+    request.scope["farshore.deprecated"] = True
+    request.scope["farshore.successor"] = address
+
+
 def note_headers(request: Request) -> dict[str, str]:
     """The headers that tell all notes."""
     headers: dict[str, str] = {}
@@ -39,4 +45,7 @@ def note_headers(request: Request) -> dict[str, str]:
         headers["Warning"] = f'299 farshore "{text}"'
     if request.scope.get("farshore.deprecated"):
         headers["Deprecation"] = "true"
+    successor = request.scope.get("farshore.successor")
+    if successor:
+        headers["Link"] = f'<{successor}>; rel="successor-version"'
     return headers
