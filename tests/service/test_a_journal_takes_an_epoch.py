@@ -41,6 +41,7 @@ def keep(lab, **changes):
 
 
 def test_a_higher_epoch_refuses_the_stream_at_once_and_the_journal_runs_on(lab):
+    """What has the old epoch is refused by the carrier that ran before; the file says the new one to the next watcher."""
     before, spec = carrier(lab), kept(lab)
     keep(lab, epoch=spec.epoch + 1)
     assert (carrier(lab), kept(lab).epoch) == (before, spec.epoch + 1)
@@ -54,6 +55,7 @@ def test_a_higher_epoch_refuses_the_stream_at_once_and_the_journal_runs_on(lab):
 
 
 def test_another_history_is_taken_and_is_what_a_restart_finds(lab):
+    """The carrier is not started again for it."""
     before = carrier(lab)
     keep(lab, history_seconds=7200)
     assert (carrier(lab), kept(lab).history_seconds) == (before, 7200)
@@ -64,7 +66,8 @@ def test_another_history_is_taken_and_is_what_a_restart_finds(lab):
     assert json.loads(path.read_text())["history_seconds"] == 7200
 
 
-def test_a_lower_epoch_and_another_peer_start_it_again(lab):
+def test_a_lower_epoch_is_not_taken(lab):
+    """A running journal takes no lower one: the epoch stays."""
     before, spec = carrier(lab), kept(lab)
     keep(lab, epoch=spec.epoch - 1)
     assert until(lambda: carrier(lab) not in (before, None), 20, "another carrier runs")
@@ -72,6 +75,7 @@ def test_a_lower_epoch_and_another_peer_start_it_again(lab):
 
 
 def test_a_journal_that_has_ended_begins_anew_with_a_higher_epoch(lab):
+    """Empty, and under another identifier."""
     spec, before = kept(lab), lab.call("south", "journal_status", lab.vpg_id)
     lab.call("south", "call", "retire_journal", vpg_id=lab.vpg_id)
     keep(lab, epoch=spec.epoch + 2)
