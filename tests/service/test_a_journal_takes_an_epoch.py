@@ -41,7 +41,7 @@ def keep(lab, **changes):
 
 
 def test_a_higher_epoch_refuses_the_stream_at_once_and_the_journal_runs_on(lab):
-    """What has the old epoch is refused by the carrier that ran before; the file says the new one to the next watcher."""
+    """The same carrier refuses the old stream; a watcher that is killed finds the new epoch."""
     before, spec = carrier(lab), kept(lab)
     keep(lab, epoch=spec.epoch + 1)
     assert (carrier(lab), kept(lab).epoch) == (before, spec.epoch + 1)

@@ -1,6 +1,7 @@
 """Pause: the disks leave their taps, the bitmaps count, and the checkpoints that are there stay.
 
-It runs at the protected site and needs nobody else: the state is the protected site's appliance's, durable there until somebody resumes.
+It runs at the protected site and needs nobody else: that it is paused is the state of this site's appliance alone,
+durable there until somebody resumes.
 """
 
 from __future__ import annotations
