@@ -15,6 +15,7 @@ import httpx
 
 from farshore.api.application import create_app
 from farshore.api.settings import ApiSettings
+from farshore.errors import Unavailable
 from farshore.identity.contexts import server_context
 from farshore.manager.ports import bind, server
 from farshore.manager.services import ManagerServices
@@ -77,10 +78,23 @@ class Sender:
         return self.http.request(method, path.format(**names), content=text, headers=headers)
 
 
+def _refuse_orders(faked: FakedSite) -> None:
+    """The fake of the other site carries out no orders: one that is passed on to it is refused, as by a real one."""
+    answer = faked.north.call
+
+    async def call(site_id: str, call: str, arguments: dict[str, Any], seconds: float = 1.0) -> Any:
+        if call == "order":
+            raise Unavailable("The other site takes no orders.", "")
+        return await answer(site_id, call, arguments, seconds)
+
+    faked.north.call = call
+
+
 @asynccontextmanager
 async def serving_faked(faked: FakedSite) -> AsyncIterator[tuple[httpx.Client, Any]]:
     """A client that is not signed in, and the API's drafts. Calls of the client are for another thread."""
     faked.site.accounts.set_secret("admin", "user", Role.administrator, PASSWORD)
+    _refuse_orders(faked)
     identity = faked.site.folder / "identity"
     services = ManagerServices(faked.site, faked.orders, VpgViews(faked.site))
     app = create_app(services, ApiSettings())

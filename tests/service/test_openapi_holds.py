@@ -78,13 +78,14 @@ class Calls:
         operation = data.draw(st.sampled_from(self.operations))
         mode = data.draw(st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
         case = data.draw(operation.as_strategy(generation_mode=mode))
+        accept = data.draw(st.sampled_from(["application/json", "application/json", "application/xml"]))
+        chosen, at = data.draw(st.integers(0, 9)), data.draw(st.integers(0, 99))  # drawn whatever the state is
         for name in list(case.path_parameters or {}):
             known = self.there(name)
-            if known and data.draw(st.integers(0, 9)) > 0:
-                case.path_parameters[name] = data.draw(st.sampled_from(known))
+            if known and chosen > 0:
+                case.path_parameters[name] = known[at % len(known)]
         if case.path_parameters.get("name") == "admin":
             return
-        accept = data.draw(st.sampled_from(["application/json", "application/json", "application/xml"]))
         headers = {"Accept": accept}
         response = case.call(base_url=self.url, session=self.session, headers=headers, verify=self.session.verify)
         self.seen[response.status_code] += 1
