@@ -1,4 +1,4 @@
-"""`farshore alert`, `event`, `report list` as they are typed, against a made-up site over HTTPS."""
+"""`farshore alert`, `event`, `report list`, `vm release` as they are typed, against a made-up site over HTTPS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from farshore.__main__ import run
+from farshore.cli.exit_codes import ExitCode
 from tests.service.made_up_records import OF_VPG
 from tests.service.made_up_site import PAYROLL, VPG, Running
 
@@ -60,3 +61,18 @@ def test_reports_are_listed(site: Running, capsys: pytest.CaptureFixture[str]) -
     assert run(["report", "list"]) == 0
     assert "Failover" in capsys.readouterr().out
     assert run(["report", "list", "--type", "Flight"]) == 2
+
+
+def test_a_held_vm_is_released(site: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a plan and a yes; one that a VPG needs is refused before anybody is asked, a stranger is not found."""
+    assert [vm["CanRelease"] for vm in printed(capsys, "vm", "held")] == [True, False]
+    assert run(["vm", "held"]) == 0
+    assert "VPG x needs it." in capsys.readouterr().out
+    assert run(["vm", "release", "old <db>"]) == 2  # nobody to ask
+    assert "Moved & kept." in capsys.readouterr().err
+    assert run(["vm", "release", "web", "--yes"]) == ExitCode.REFUSED
+    assert "VPG x needs it." in capsys.readouterr().err
+    assert run(["vm", "release", "stranger", "--yes"]) == 3
+    assert site.site.calls == []
+    assert printed(capsys, "vm", "release", "old <db>", "--yes")["Released"]["VmIdentifier"] == "held-1"
+    assert site.site.calls == [("release_vm", ("held-1", "admin"))]

@@ -1,4 +1,4 @@
-"""Held VMs and their release over HTTPS, in JSON and XML, and on the command line."""
+"""Held VMs and their release over HTTPS, in JSON and XML."""
 
 from __future__ import annotations
 
