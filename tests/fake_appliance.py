@@ -270,6 +270,10 @@ class FakeAppliance:
             raise Conflict("They are being committed.", "")
         state["recovered"].pop(operation, None)
 
+    def _discard_recovered(self, state: dict[str, Any], vpg_id: str, operation: str, **told: Any) -> None:
+        if state["recovered"].pop(operation, None):
+            state["discarded"] = {operation: [vpg_id, told["checkpoint_id"], told["keep_seconds"]]}
+
     def _promote_recovered(
         self, state: dict[str, Any], vpg_id: str, operation: str, checkpoint_id: str, volumes: dict[str, Any]
     ) -> None:

@@ -99,6 +99,7 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
         "commit_reverse": (["protect", "failover_halting"], TaskType.FailoverCommit, BACK, {}),
         "commit_of_one": (["protect", "failover_of_one"], TaskType.FailoverCommit, BACK, {}),
         "rollback": (["protect", "failover_halting"], TaskType.FailoverRollback, {}, {}),
+        "rollback_kept": (["protect", "failover"], TaskType.FailoverRollback, {"keep": True}, {}),
         "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
         "move": (["protect"], TaskType.Move, MOVE, {}),
         "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),

@@ -128,7 +128,16 @@ def test_it_is_carried_out_when_the_time_is_over_and_once(bench: Bench) -> None:
     bench.turn(counter, 1)
     bench.orders.refuse = False
     bench.turn(counter, 1)
-    assert bench.orders.placed == [("FailoverRollback", {}, counting.WHO)]
+    assert bench.orders.placed == [("FailoverRollback", {"keep": True}, counting.WHO)]
+
+
+def test_what_is_rolled_back_with_the_other_site_there_is_not_kept(bench: Bench) -> None:
+    """The protected VMs go on there: that is what was asked for."""
+    counter = bench.counter()
+    bench.turn(counter)
+    bench.site.peers.heard(NORTH)
+    bench.turn(counter, 1001)
+    assert bench.orders.placed == [("FailoverRollback", {"keep": False}, counting.WHO)]
 
 
 @pytest.mark.parametrize("leap", [2 * DAY, -DAY])

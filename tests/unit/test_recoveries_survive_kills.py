@@ -119,6 +119,16 @@ def test_commit_of_one_vm(tmp_path: Path) -> None:
     assert (new["recovery_site_id"], new["way_home"]["source_vpg_id"]) == (NORTH, VPG)
 
 
+def test_rollback_that_keeps_what_it_discards(tmp_path: Path) -> None:
+    """I19: put away once and whole, with its checkpoint; nothing runs on, and the VPG is as before."""
+    end = the_same_end(tmp_path, "rollback_kept")
+    assert end["task"][0] == COMPLETED
+    assert "farshore discarded list" in end["task"][3]
+    assert list(end["south"]["discarded"].values()) == [[VPG, "7", 86400.0]]
+    assert nothing_recovered(end)
+    assert the_vpg(end)["recovery"] is None
+
+
 def test_rollback(tmp_path: Path) -> None:
     """F9: nothing recovered is left, the halted VMs run, the protected site knows the new epoch."""
     end = the_same_end(tmp_path, "rollback")

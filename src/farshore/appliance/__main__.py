@@ -86,6 +86,7 @@ async def run(folder: Path) -> int:
     tasks: list[asyncio.Task[object]] = [
         loop.create_task(port.serve()),
         loop.create_task(appliance.views.watch()),
+        loop.create_task(appliance.discarded.watch()),
         loop.create_task(watchdog.tick()),
     ]
     say(f"the appliance of site {config.name} listens on {config.host}:{config.appliance_port}")

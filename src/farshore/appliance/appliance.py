@@ -9,6 +9,7 @@ from typing import Any
 
 from farshore.appliance.clones import Clones
 from farshore.appliance.datastores import Datastores
+from farshore.appliance.discarded import Discarded
 from farshore.appliance.durable_state import ProtectionState
 from farshore.appliance.halting import Halting
 from farshore.appliance.holding import Holding
@@ -64,6 +65,8 @@ class Appliance:
         self.promotions = Promotions(self.journal, self.views, self.recovered, doors)
         self.datastores = Datastores(config, around.site_folder)
         self.clones = Clones(around, self.journal, self.datastores, doors, config.settings.store_reserve_bytes)
+        reserve_bytes = config.settings.store_reserve_bytes
+        self.discarded = Discarded(around.site_folder, self.journal, self.recovered, self.promotions, reserve_bytes)
         self._changing = asyncio.Lock()
 
     async def resume(self) -> None:
@@ -111,6 +114,7 @@ class Appliance:
             recovery,
             self.datastores,
             self.clones,
+            self.discarded,
             overview,
             steering,
         )

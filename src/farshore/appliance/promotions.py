@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Promotions:
         self._promotions: dict[str, Promotion] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
+        self.before_first: Callable[[str], Awaitable[None]] | None = None
+        """Is done for the VPG before the first of its volumes leaves the journal, which waits for all older pins."""
 
     def calls(self) -> dict[str, Callable[..., Any]]:
         """By name."""
@@ -83,6 +85,8 @@ class Promotions:
         async with self._changing:
             record = self._record(operation)
             if record is None:
+                if self.before_first is not None:
+                    await self.before_first(vpg_id)
                 record = self._new_record(vpg_id, operation, checkpoint_id, volumes)
                 record.save()
             if record.state in ("done", "adopted"):

@@ -43,7 +43,7 @@ class RecoveredVms:
         requests = [self._request(operation, label, source, views) for source in sources]
         vms = [_recorded(source.id, request) for source, request in zip(sources, requests, strict=True)]
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._scratch(operation).mkdir(parents=True, exist_ok=True)
+        self.scratch(operation).mkdir(parents=True, exist_ok=True)
         write_durably(self._path(operation), json.dumps({"vms": vms, "label": label}).encode())
         network = self._network(operation) if isolated else None
         await self.hypervisors.start_vms(requests, network_scope=network, label=operation)
@@ -51,19 +51,22 @@ class RecoveredVms:
 
     async def remove(self, operation: str) -> None:
         """Stop the VMs and remove their scratch; none is fine."""
-        record = self.record(operation)
-        if record is None:
+        if self.record(operation) is None:
             return
-        for vm in record["vms"]:
+        await self.stop(operation)
+        await self.forget(operation)
+
+    async def stop(self, operation: str) -> None:
+        """Stop the VMs; their scratch stays. None is fine."""
+        for vm in (self.record(operation) or {"vms": []})["vms"]:
             try:
                 await self.hypervisors.stop_vm(vm["vm_id"], force=True)
             except NotFound:
                 continue
-        await self.forget(operation)
 
     async def forget(self, operation: str) -> None:
         """Remove scratch and record; the VMs go on, they need neither any more. None is fine."""
-        await asyncio.to_thread(shutil.rmtree, self._scratch(operation), True)
+        await asyncio.to_thread(shutil.rmtree, self.scratch(operation), True)
         await asyncio.to_thread(shutil.rmtree, self._network(operation), True)
         if self.folder.is_dir():
             remove_durably(self._path(operation))
@@ -85,7 +88,7 @@ class RecoveredVms:
         return record
 
     def _request(self, operation: str, label: str, definition: VmDefinition, views: Views) -> StartRequest:
-        scratch = self._scratch(operation)
+        scratch = self.scratch(operation)
         short = operation[:8]
         overlays = {
             disk_id: Overlay(Path(view["socket"]), view["export"], scratch / f"{definition.id}.{disk_id}.qcow2")
@@ -104,7 +107,8 @@ class RecoveredVms:
     def _path(self, operation: str) -> Path:
         return self.folder / f"{operation}.json"
 
-    def _scratch(self, operation: str) -> Path:
+    def scratch(self, operation: str) -> Path:
+        """The folder of what the operation's VMs write."""
         return self.around.site_folder / "scratch" / operation
 
     def _network(self, operation: str) -> Path:

@@ -13,6 +13,7 @@ from farshore.cli import (
     account_commands,
     alert_commands,
     clone_commands,
+    discarded_commands,
     journal_commands,
     pair_command,
     recovery_commands,
@@ -55,6 +56,7 @@ def build() -> typer.Typer:
     app.add_typer(alert_commands.event_app, name="event")
     app.add_typer(report_commands.app, name="report")
     app.add_typer(journal_commands.app, name="journal")
+    app.add_typer(discarded_commands.app, name="discarded")
     pair_command.register(app)
     return app
 

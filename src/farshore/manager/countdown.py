@@ -155,7 +155,8 @@ class Countdown:
         else:
             kind = TaskType.FailoverRollback if failover else TaskType.MoveRollback
         # What the failover or move said counts for its policy: None leaves it as it is in the row.
-        request = {"reverse_protection": None, "keep_source_vms": None} if commits else {}
+        away = not self._site.peers.connected(vpg.protected_site_id)
+        request = {"reverse_protection": None, "keep_source_vms": None} if commits else {"keep": away}
         try:
             await self._orders.place(kind, vpg.id, self._site.id, request, WHO)
         except Conflict as error:  # its own start is just ending, or a person was faster

@@ -45,6 +45,8 @@ class SiteSettings(BaseModel):
     """How long VMs may take to shut down before a failover or move."""
     overdue_seconds: float = Field(default=300.0, ge=0.0)
     """How long a policy waits, after an alert, whose time ran out while no manager was alive."""
+    keep_discarded_seconds: float = Field(default=86400.0, ge=0.0)
+    """How long what is kept that a policy's rollback discarded while the other site was away; 0: it is not kept."""
     default_move_commit_policy: CommitPolicy = CommitPolicy.None_
     datastores: dict[str, str] = Field(default_factory=dict)
     """Further places for disks besides the site's own store: by name the absolute path of a folder that is there."""

@@ -177,7 +177,8 @@ def admit_rollback(action: Action) -> Admit:
         else:
             fact = f"A commit of VPG {row.vpg.name} has begun to write into the disks, so {action.value} is refused."
             raise Conflict(fact, "Commit it again.")
-        admitted = replace(task, vpg_name=vpg.name, request={"vpg": vpg.model_dump(mode="json")})
+        request = {"vpg": vpg.model_dump(mode="json"), "keep": bool(task.request.get("keep"))}
+        admitted = replace(task, vpg_name=vpg.name, request=request)
         return Admitted(admitted, also)
 
     return admit

@@ -22,7 +22,7 @@ async def failover_rollback(task_id: str) -> None:
     vpg_id, order = await read_order(task_id)
     vpg: dict[str, Any] = order["vpg"]
     try:
-        words = await give_back(vpg, raised=is_whole(Vpg.model_validate(vpg)))
+        words = await give_back(vpg, raised=is_whole(Vpg.model_validate(vpg)), keep=bool(order.get("keep")))
     except FarshoreError as error:
         await leave_to_a_person(vpg_id, f"It could not be rolled back: {error}")
         await fail_task(task_id, str(error))

@@ -21,7 +21,7 @@ async def move_rollback(task_id: str) -> None:
     vpg_id, order = await read_order(task_id)
     vpg: dict[str, Any] = order["vpg"]
     try:
-        words = await give_back(vpg, raised=True)
+        words = await give_back(vpg, raised=True, keep=bool(order.get("keep")))
     except FarshoreError as error:
         await leave_to_a_person(vpg_id, f"It could not be rolled back: {error}")
         await fail_task(task_id, str(error))

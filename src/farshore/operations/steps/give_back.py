@@ -11,6 +11,7 @@ from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, is_running, site, step, stoppable_step
 from farshore.operations.steps.close_tests import TEARDOWN_SECONDS, tear_down
 from farshore.operations.steps.halt_vms import revive_vms
+from farshore.operations.steps.promote import recovered_volumes
 from farshore.operations.steps.recovery_rows import end_recovery, recovery_of
 from farshore.site.failover_tests import OPEN_STATES
 from farshore.site.specs import protect_spec
@@ -70,13 +71,43 @@ async def tell_row(vpg: Vpg) -> None:
     await site().client.call(site().other_site(vpg), "put_vpg", {"row": row}, TELL_SECONDS)
 
 
-async def give_back(vpg: dict[str, Any], *, raised: bool) -> str:
-    """All as before: runs these steps in order; gives words about what is still owed. Raises what hinders it."""
+@step
+async def discard_recovered(vpg_json: dict[str, Any]) -> str:
+    """Does: put what the recovered VMs had written away for a while, and end them; gives words. Twice: it is there.
+
+    Fails: Unavailable, Conflict (they are being committed), Fault.
+    """
+    vpg = Vpg.model_validate(vpg_json)
+    recovery, seconds = recovery_of(vpg), site().config.settings.keep_discarded_seconds
+    if seconds <= 0 or recovery.checkpoint_id is None:
+        return ""
+    await site().appliances.order(
+        site().id,
+        "discard_recovered",
+        within=TEARDOWN_SECONDS,
+        vpg_id=vpg.id,
+        vpg_name=vpg.name,
+        operation=recovery.operation,
+        checkpoint_id=recovery.checkpoint_id,
+        checkpoint_time_ns=recovery.checkpoint_time_ns,
+        volumes=recovered_volumes(vpg, recovery),
+        keep_seconds=seconds,
+    )
+    hours = seconds / 3600
+    return f"What the recovered VMs wrote is kept for {hours:g} h: farshore discarded list."
+
+
+async def give_back(vpg: dict[str, Any], *, raised: bool, keep: bool = False) -> str:
+    """All as before: runs these steps in order; gives words about what is still owed. Raises what hinders it.
+
+    `keep`: what the recovered VMs wrote is put away for a while first.
+    """
     before = Vpg.model_validate(vpg)
     recovery = recovery_of(before)
+    words = [await discard_recovered(vpg)] if keep else []
     await remove_recovered(before.id, recovery.operation)
     vpg = await end_recovery(vpg, raised)
-    words = [await revive_vms(vpg, recovery.operation)] if recovery.halted else []
+    words += [await revive_vms(vpg, recovery.operation)] if recovery.halted else []
     if recovery.also_halted:
         words.append(await revive_vms(vpg, recovery.also_halted))
     words.append(await protect_again(vpg))
