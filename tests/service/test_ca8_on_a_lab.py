@@ -47,8 +47,10 @@ class Broken(Pair):
     def exits_at_once(self) -> Iterator[str]:
         """The process of the second VM; gives what is to be read of it."""
         (self.bin / "broken").write_text(self.vm_ids()["vm-2"])
-        yield WORDS
-        (self.bin / "broken").unlink()
+        try:
+            yield WORDS
+        finally:
+            (self.bin / "broken").unlink()
 
     @contextlib.contextmanager
     def full_store(self) -> Iterator[str]:
@@ -56,8 +58,10 @@ class Broken(Pair):
         scratch = self.south.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(scratch)], check=True)
-        yield "No space left"
-        subprocess.run(["umount", str(scratch)], check=True)
+        try:
+            yield "No space left"
+        finally:
+            subprocess.run(["umount", str(scratch)], check=True)
 
     def vm_ids(self) -> dict[str, str]:
         """Of the protected VMs, by name."""
