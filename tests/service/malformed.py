@@ -43,6 +43,12 @@ MANDATORY: dict[str, dict[str, Any]] = {
     "CheckpointsDataApi": {"CheckpointName": "x"},
     "PairDataApi": {"HostName": "127.0.0.1", "Token": "x"},
     "VpgSettingsVmApi": {"VmIdentifier": "vm1"},
+    "VpgCreateDataApi": {
+        "VpgName": "x",
+        "SourceSiteIdentifier": "n",
+        "TargetSiteIdentifier": "s",
+        "VmsIdentifiers": "vm1",
+    },
 }
 """Beside the member that is wrong stands what must be there."""
 

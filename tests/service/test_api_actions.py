@@ -217,14 +217,6 @@ def test_s1_s2_s3_take_any_body_and_ignore_it(api: Running, action: str) -> None
     assert [kind for kind, _ in api.site.calls] == [action] * 3
 
 
-def test_the_deprecated_create_says_so(api: Running) -> None:
-    """With the header and the address of what replaces it."""
-    reply = api.http.post("/v1/vpgs", json={"VpgName": "x"})
-    assert reply.status_code == 501
-    assert reply.headers["deprecation"] == "true"
-    assert "/v1/vpgSettings" in reply.headers["link"]
-
-
 def test_g4_a_task_can_be_read_at_once_by_either_form_of_its_identifier(api: Running) -> None:
     """State 1 from its first moment, Status never null."""
     task_id = api.http.post(TEST).json()["TaskIdentifier"]

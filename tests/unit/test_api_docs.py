@@ -29,11 +29,11 @@ def test_each_test_that_the_page_names_exists() -> None:
 
 
 @pytest.mark.docs
-def test_the_page_says_not_yet_of_no_action_but_the_deprecated_create() -> None:
-    """All others are offered."""
+def test_the_page_says_not_yet_of_no_action() -> None:
+    """All are offered."""
     rows = [line for line in page("vpgs-post.md").splitlines() if "| not yet |" in line]
     named = {word for row in rows for word in re.findall(r"[A-Za-z]+", row.split("|")[2])}
-    assert named <= {"create"}
+    assert named == set()
 
 
 @pytest.mark.docs

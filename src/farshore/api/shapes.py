@@ -117,7 +117,7 @@ GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}                  -   VpgSettin
 PUT     /v1/vpgSettings/{settings_id}/vms/{vm_id}   VpgSettingsVmApi   VpgSettingsVmApi
 DELETE  /v1/vpgSettings/{settings_id}/vms/{vm_id}                  -   text
 GET     /v1/vpgs                                                   -   [VpgApi]
-POST    /v1/vpgs                                                   -   task
+POST    /v1/vpgs                                    VpgCreateDataApi   task
 GET     /v1/vpgs/entitytypes                                       -   texts
 GET     /v1/vpgs/failovercommitpolicies                            -   texts
 GET     /v1/vpgs/failovershutdownpolicies                          -   texts

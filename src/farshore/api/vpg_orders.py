@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from farshore.api.wire.actions import VpgCreateDataApi
+from farshore.api.wire.model import spelled
 from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi, VpgSettingsVmApi
 from farshore.errors import BadInput
 from farshore.model.views import VpgOrder, VpgView
@@ -89,3 +91,22 @@ def unused_members(content: VpgSettingsApi) -> list[str]:
     if any(content.recovery.model_dump(exclude_none=True).values()):
         found.append("Recovery")
     return found
+
+
+def order_of_old_create(body: VpgCreateDataApi) -> VpgOrder:
+    """What the deprecated create asks for [C1]: as a settings object with nothing else set."""
+    return VpgOrder(
+        vpg_id=None,
+        name=body.vpg_name.strip(),
+        protected_site_id=body.source_site_identifier.lower(),
+        recovery_site_id=body.target_site_identifier.lower(),
+        settings=VpgSettings(priority=body.priority),
+        vm_ids=tuple(dict.fromkeys(body.vms_identifiers)),
+    )
+
+
+def unused_in_old_create(body: VpgCreateDataApi) -> list[str]:
+    """The members of other platforms that the body sets, to be told."""
+    used = {"vpg_name", "source_site_identifier", "target_site_identifier", "vms_identifiers", "priority"}
+    rest = VpgCreateDataApi.model_fields.keys() - used
+    return sorted(spelled(name) for name in rest if getattr(body, name))

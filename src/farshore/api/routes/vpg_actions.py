@@ -11,9 +11,15 @@ from farshore.api.routes.tasks import answer_task
 from farshore.api.routes.vm_selection import select_vms
 from farshore.api.routes.vpgs import known_vpg
 from farshore.api.state import SIGNED_IN, SignedIn, Site, link
-from farshore.api.wire.actions import CheckpointsDataApi, FailOverTestStartDataApi, StopFailoverTestDataApi
+from farshore.api.vpg_orders import order_of_old_create, unused_in_old_create
+from farshore.api.wire.actions import (
+    CheckpointsDataApi,
+    FailOverTestStartDataApi,
+    StopFailoverTestDataApi,
+    VpgCreateDataApi,
+)
 from farshore.api.wire.body import ignore_body, read_body
-from farshore.api.wire.reply import reply_error
+from farshore.api.wire.notes import note_successor, note_unknown
 from farshore.errors import BadInput
 from farshore.model.actions import Steering
 from farshore.model.task import understand_task_id
@@ -75,8 +81,10 @@ for _action in get_args(Steering):  # [S1-S3]
 
 
 @router.post("")
-async def create_deprecated(request: Request) -> Response:
-    """The deprecated way to create a VPG [C1]; not offered yet."""
-    headers = {"Deprecation": "true", "Link": f'<{link(request, "/v1/vpgSettings")}>; rel="successor-version"'}
-    text = "This version of Farshore does not create a VPG here. Use POST /v1/vpgSettings and commit it."
-    return reply_error(request, 501, text, headers)
+async def create_deprecated(request: Request, caller: SignedIn, site: Site) -> Response:
+    """The deprecated way to create a VPG [C1]: the old body, as an order of what a settings object says."""
+    note_successor(request, link(request, "/v1/vpgSettings"))
+    body = await read_body(request, VpgCreateDataApi)
+    task_id = await site.create_vpg(order_of_old_create(body), caller.account.name)
+    note_unknown(request, unused_in_old_create(body))
+    return answer_task(request, caller, task_id)

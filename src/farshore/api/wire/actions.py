@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from farshore.api.wire.model import Wire
 from farshore.api.wire.scalars import Boolean, CheckpointId, Choice, VmNames, WholeNumber
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
+from farshore.model.vpg import Priority
 
 SECONDS_MAX = 2147483647
 Seconds = Annotated[WholeNumber, Field(ge=0, le=SECONDS_MAX)]
@@ -91,6 +92,28 @@ class MoveCommitVpgDataApi(Wire):
 
     reverse_protection: Boolean | None = None
     keep_source_vms: Boolean | None = None
+
+
+class VpgCreateDataApi(Wire):
+    """Create a VPG the deprecated way [C1]; all that it leaves open is as in a new settings object.
+
+    The members of other platforms (pools, profiles, vApps, organisations) and the datastore are read and not used.
+    """
+
+    vpg_name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
+    source_site_identifier: Annotated[str, Field(min_length=1)]
+    target_site_identifier: Annotated[str, Field(min_length=1)]
+    vms_identifiers: Annotated[VmNames, Field(min_length=1)]
+    priority: Annotated[Priority, Choice(Priority)] = Priority.Medium
+    datastore_identifier: str | None = None
+    service_profile_identifier: str | None = None
+    resource_pool_identifier: str | None = None
+    org_vdc_identifier: str | None = None
+    vc_vapp_identifier: str | None = None
+    vcd_vapp_identifier: str | None = None
+    zorg_identifier: str | None = None
+
+    also: ClassVar[dict[str, tuple[str, ...]]] = {"vms_identifiers": ("VmIdentifiers",)}
 
 
 class VpgDeleteDataApi(Wire):
