@@ -82,7 +82,7 @@ def wait_for_protection(
                 seen(vpg)
             name = SUBSTATUS_NAMES.get(int(vpg["SubStatus"]), "sync")
             bar.update(line, completed=int(vpg.get("ProgressPercentage") or 0), description=name)
-            if api.get(f"/vpgs/{vpg_id}/checkpoints"):
+            if _has_checkpoints(api, vpg_id):
                 bar.update(line, completed=100, description="protected")
                 return vpg
             if time.monotonic() > deadline:
@@ -91,3 +91,11 @@ def wait_for_protection(
                     "Look at it with `farshore vpg show`, and at both sites with `farshore site status`.",
                 )
             time.sleep(POLL_SECONDS)
+
+
+def _has_checkpoints(api: SiteClient, vpg_id: str) -> bool:
+    """Not yet while its journal is just being opened, or its site is coming back."""
+    try:
+        return bool(api.get(f"/vpgs/{vpg_id}/checkpoints"))
+    except Unavailable:
+        return False

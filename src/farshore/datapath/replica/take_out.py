@@ -55,20 +55,29 @@ class Interrupted(Exception):
 
 def check(journal: Journal, taking: Taking) -> None:
     """Whether this may be taken out now, without changing anything. Raises NotFound, BadInput, Conflict."""
-    known = journal.taken.of(taking.operation)
-    if known is not None:
-        if (known.ordinal, known.volumes, known.folder) != (taking.ordinal, taking.volumes, taking.folder):
-            raise Conflict(f"Operation {taking.operation} takes out other volumes, or others at another checkpoint.")
+    if _is_under_way(journal, taking):
         return
     checkpoint = journal.checkpoint(str(taking.ordinal))
     if not taking.volumes:
         raise BadInput("No volumes were named.", "Name at least one.")
     for number in taking.volumes:
         if number in journal.taken.numbers:
+            if _is_under_way(journal, taking):  # its own thread has noted it since the first look
+                return
             raise Conflict(f"Volume {number} is taken out by another operation already.")
         if number not in checkpoint.volumes:
             raise BadInput(f"Checkpoint {checkpoint.id} has no volume {number}.", "List the checkpoint's volumes.")
     _demand_places(journal, taking)
+
+
+def _is_under_way(journal: Journal, taking: Taking) -> bool:
+    """Whether this very one is noted already. Raises Conflict when its operation takes out others."""
+    known = journal.taken.of(taking.operation)
+    if known is None:
+        return False
+    if (known.ordinal, known.volumes, known.folder) != (taking.ordinal, taking.volumes, taking.folder):
+        raise Conflict(f"Operation {taking.operation} takes out other volumes, or others at another checkpoint.")
+    return True
 
 
 def _demand_places(journal: Journal, taking: Taking) -> None:
