@@ -212,7 +212,7 @@ def delete(
     vpg: VpgName,
     force: Annotated[bool, typer.Option("--force", help="Also when the other site does not answer.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep-recovery-volumes", help="Leave the replica's files at the recovery site.")
+        bool, typer.Option("--keep-recovery-volumes", help="Not offered yet: refused, nothing is deleted.")
     ] = False,
     wait: Wait = True,
 ) -> None:
