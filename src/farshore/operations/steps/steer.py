@@ -45,7 +45,7 @@ async def force_sync(vpg_id: str, order: str) -> None:
 @stoppable_step
 async def await_resumed(vpg_id: str, task_id: str) -> str:
     """Does: wait until it protects, showing the sync; gives words. Twice: looks again. Fails: Unavailable."""
-    return await _await_sync(vpg_id, task_id, lambda _status: True, PATIENCE_SECONDS)
+    return await _await_sync(vpg_id, task_id, lambda _status: True, PATIENCE_SECONDS, goes_on=True)
 
 
 @stoppable_step
@@ -55,13 +55,16 @@ async def await_compared(vpg_id: str, order: str, task_id: str) -> str:
     def compared(status: dict[str, Any]) -> bool:
         return (status["last_sync"] or {}).get("forced") == order
 
-    return await _await_sync(vpg_id, task_id, compared, SILENT_SECONDS)
+    return await _await_sync(vpg_id, task_id, compared, SILENT_SECONDS, goes_on=False)
 
 
 async def _await_sync(
-    vpg_id: str, task_id: str, done: Callable[[dict[str, Any]], bool], patience_seconds: float
+    vpg_id: str, task_id: str, done: Callable[[dict[str, Any]], bool], patience_seconds: float, *, goes_on: bool
 ) -> str:
-    """Until it protects and `done`; gives what the sync was, or that it goes on when the other site answers."""
+    """Until it protects and `done`; gives what the sync was.
+
+    When it gets no further: gives that it goes on by itself, if `goes_on`, else raises Unavailable.
+    """
     deadline, before = time.monotonic() + patience_seconds, -1
     while True:
         status = await _status(vpg_id)
@@ -72,7 +75,7 @@ async def _await_sync(
         if at != before:
             deadline, before = time.monotonic() + patience_seconds, at
         if time.monotonic() > deadline:
-            if patience_seconds == PATIENCE_SECONDS:
+            if goes_on:
                 return f"It goes on by itself ({status['state']}: {status['reason'] or status['link']})."
             raise Unavailable(f"The sync gets no further: {status['reason'] or status['link']}.", "It is tried again.")
         note = f"{sync.get('kind', 'Sync').capitalize()} sync: {at} of {total} bytes." if total else "Waiting to sync."
