@@ -165,5 +165,5 @@ def cut_after(vm: BlockLayerVm, steps: int) -> list[str]:
             sent.append(command)
         return await run(command, *args, **kwargs)
 
-    vm.monitor.run = counted  # type: ignore[method-assign]
+    vm.monitor.run = counted  # type: ignore[method-assign]  # commands are counted where they are sent
     return sent

@@ -73,6 +73,11 @@ class Broken(Pair):
         listed = self.south.request("GET", f"{self.path()}/checkpoints").json()
         return str(max(checkpoint["TimeStamp"] for checkpoint in listed))
 
+    def await_checkpoint(self) -> None:
+        """Wait for one more."""
+        newest = self.newest()
+        until(lambda: self.newest() > newest)
+
     def write(self) -> None:
         """Each protected disk takes a write: the VMs run."""
         described = json.loads(lab(self.folder, "status", "--json"))
@@ -132,8 +137,7 @@ def test_ca8_a_failure_leaves_all_as_before(pair: Broken, met: str) -> None:
         assert "All is as before." in reason
         assert pair.at_south() == before
         until(lambda: pair.protected("shop", "north"))
-        newest = pair.newest()
-        until(lambda newest=newest: pair.newest() > newest)  # type: ignore[misc]
+        pair.await_checkpoint()
         pair.write()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from farshore.errors import Unavailable
+from farshore.manager.filters import conditions_of
 from farshore.manager.reports import Reports
 from farshore.model.event_kinds import alert_help
 from farshore.model.record_views import AlertView, EventFilter, EventView, KnownVpg, ReportFilter
@@ -64,7 +65,7 @@ class RecordServices:
             (which.from_ns, columns.occurred_ns.__ge__),
             (which.to_ns, columns.occurred_ns.__le__),
         )
-        conditions = [compare(value) for value, compare in wanted if value is not None]
+        conditions = conditions_of(wanted)
         if which.of_vpgs is not None:
             conditions.append(columns.vpg_id != "" if which.of_vpgs else columns.vpg_id == "")
         found = await asyncio.to_thread(self._site.alerts.newest_events, which.limit, *conditions)
@@ -95,7 +96,7 @@ class RecordServices:
             (which.from_ns, columns.started_ns.__ge__),
             (which.to_ns, columns.started_ns.__le__),
         )
-        conditions = [compare(value) for value, compare in wanted if value is not None]
+        conditions = conditions_of(wanted)
         found = await asyncio.to_thread(self._site.tasks.newest, which.skip + which.limit, *conditions)
         return [await self._report_of(task.id) for task in found[which.skip :]]
 

@@ -10,6 +10,7 @@ from typing import Any
 from farshore import __version__
 from farshore.errors import BadInput, NotFound
 from farshore.manager.account_services import AccountServices
+from farshore.manager.filters import conditions_of
 from farshore.manager.held_services import HeldServices
 from farshore.manager.inventory import Inventory
 from farshore.manager.record_services import RecordServices
@@ -210,7 +211,7 @@ class ManagerServices(AccountServices, HeldServices, RecordServices, RecoverySer
             (which.completed_before_ns, columns.completed_ns.__le__),
             (which.completed_after_ns, columns.completed_ns.__ge__),
         )
-        conditions = [compare(value) for value, compare in wanted if value is not None]
+        conditions = conditions_of(wanted)
         return [task_view(t) for t in await asyncio.to_thread(self._site.tasks.newest, which.limit, *conditions)]
 
     async def task(self, task_id: str) -> TaskView | None:

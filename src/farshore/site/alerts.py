@@ -62,10 +62,6 @@ class Alerts:
             rows = connection.execute(sa.select(alert).order_by(alert.c.raised_ns))
             return [Alert(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
-    def fact(self, key: str) -> str:
-        """What the alert about that matter says; empty when there is none."""
-        return next((found.fact for found in self.all() if found.key == key), "")
-
     def raise_alert(self, key: str, fact: str, remedy: str, *, level: str = "warning", vpg_id: str = "") -> None:
         """Raise it, or change its words when it stands already."""
         words = {"fact": fact, "remedy": remedy, "level": level}
