@@ -99,8 +99,18 @@ class Play:
             ]
 
         until(lambda: listed() == [[(*status, source)]] * 2, SETTLE_SECONDS, f"{what}: {listed()}")
+        until(self.operations_ended, SETTLE_SECONDS, f"{what}: every operation has come to its end")
         self.ends[what] = self.await_end(what, (reference or {}).get(what))
         self.lab.check_disks(runs_at, content)
+
+    def operations_ended(self):
+        """Whether each operation that began has come past its last step: a task can be in 6 before its step's record.
+
+        What is killed then comes late, so whoever looks at the end sooner has not seen what that kill does.
+        """
+        trace = self.lab.trace(self.number)
+        begun, ended = ({line["task"] for line in trace if line["step"] == step} for step in ("begin", "end"))
+        return begun == ended
 
     def await_end(self, what, reference):
         """What is seen of both sites once it stays, or once it is the reference."""
