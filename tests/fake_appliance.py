@@ -1,7 +1,7 @@
-"""A stand-in for the appliances of two sites and for the other site's manager, for tests of operations.
+"""A stand-in for the appliance of a site, for tests of operations.
 
 Its state is in files, so that it outlives a killed manager as a real appliance does. It can end the process with
-SIGKILL just before or just after the effect of its n-th call.
+SIGKILL just before or just after the effect of its n-th call (tests/killer.py).
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from farshore.errors import Conflict, FarshoreError, NotFound, Unavailable
+from tests.killer import Killer
 
 DISKS = [{"id": "a", "path": "/a.raw", "size_bytes": 1 << 20}, {"id": "b", "path": "/b.raw", "size_bytes": 1 << 20}]
 
@@ -24,27 +23,6 @@ DISKS = [{"id": "a", "path": "/a.raw", "size_bytes": 1 << 20}, {"id": "b", "path
 def definition(vm_id: str) -> dict[str, Any]:
     """A VM of the fake inventory."""
     return {"id": vm_id, "name": f"name-{vm_id}", "disks": DISKS}
-
-
-@dataclass
-class Killer:
-    """Counts calls of all fakes of a process; ends it at `at` ("3:before", "3:after"; empty: never)."""
-
-    at: str = ""
-    calls: int = 0
-
-    def before(self) -> None:
-        """A call has come in."""
-        self.calls += 1
-        self._perhaps("before")
-
-    def after(self) -> None:
-        """Its effect is there, its answer is not."""
-        self._perhaps("after")
-
-    def _perhaps(self, when: str) -> None:
-        if self.at == f"{self.calls}:{when}":
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", "retired", "clones", "cloned")
@@ -169,6 +147,11 @@ class FakeAppliance:
     def _protect_vpg(self, state: dict[str, Any], spec: dict[str, Any]) -> None:
         state["protect"][spec["vpg_id"]] = spec
 
+    def _dismiss_vms(self, state: dict[str, Any], vpg_id: str, vm_ids: list[str]) -> None:
+        if set(vm_ids) & set(state["protect"].get(vpg_id, {}).get("vm_ids", [])):
+            raise Conflict("They are protected still.", "")
+        state["dismissed"] = vm_ids
+
     def _stop_protecting(self, state: dict[str, Any], vpg_id: str) -> None:
         state["protect"].pop(vpg_id, None)
 
@@ -176,7 +159,8 @@ class FakeAppliance:
         if vpg_id not in state["protect"]:
             raise NotFound("It is not protected here.", "")
         told = {"state": "protecting", "reason": "", "sync": None, "link": "connected", "received_bytes": 0}
-        return told | {"epoch": state["protect"][vpg_id]["epoch"]}
+        spec = state["protect"][vpg_id]
+        return told | {"epoch": spec["epoch"], "volumes": len(spec["volumes"])}
 
     def _cut_checkpoint(self, state: dict[str, Any], vpg_id: str, tag: str, task: str) -> dict[str, Any]:
         return state["cuts"].setdefault(task, {"marker_id": f"m{len(state['cuts'])}", "time_ns": 10**18, "tag": tag})
@@ -214,7 +198,8 @@ class FakeAppliance:
     def _list_checkpoints(self, state: dict[str, Any], vpg_id: str, **_filters: Any) -> list[dict[str, Any]]:
         if vpg_id not in state["keep"]:
             raise NotFound("No journal is kept here.", "")
-        return [{"id": "7", "time_ns": 10**18, "tag": None, "hole_before": False}]
+        numbers = [volume["number"] for volume in state["keep"][vpg_id]["volumes"]]
+        return [{"id": "7", "time_ns": 10**18, "tag": None, "hole_before": False, "volumes": numbers}]
 
     def _find_marker(self, state: dict[str, Any], vpg_id: str, marker_id: str) -> dict[str, Any] | None:
         if int(marker_id[1:]) < state["void"]:
@@ -356,44 +341,3 @@ class FakeAppliance:
 
     def _recovered_status(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
         return list(state["recovered"].get(operation, []))
-
-
-@dataclass
-class FakePeer:
-    """The other site's manager: its appliance, and its rows of VPGs."""
-
-    appliance: FakeAppliance
-    rows: Path
-
-    def vpgs(self) -> dict[str, Any]:
-        """Its rows."""
-        return json.loads(self.rows.read_text()) if self.rows.exists() else {}
-
-    async def call(self, site_id: str, call: str, arguments: dict[str, Any], seconds: float = 1.0) -> Any:
-        """As PeerClient.call."""
-        if call == "appliance":
-            return await self.appliance.call(arguments["call"], 1.0, **arguments["args"])
-        if self.appliance.silent:
-            raise Unavailable("The other site does not answer.", "")
-        self.appliance.killer.before()
-        rows = self.vpgs()
-        if call == "put_vpg":
-            row = arguments["row"]
-            rows[row["vpg"]["id"]] = {"phase": row["phase"], "version": row["vpg"]["version"]} | {
-                "epoch": row["vpg"]["epoch"],
-                "protected": row["vpg"]["protected_site_id"],
-            }
-        elif call == "release_vpg":
-            rows.pop(arguments["vpg_id"], None)
-            state = self.appliance.state()
-            state["protect"].pop(arguments["vpg_id"], None)
-            self.appliance.save(state)
-        self.rows.write_text(json.dumps(rows))
-        self.appliance.killer.after()
-        return None
-
-    async def drop(self, site_id: str) -> None:
-        """No connections to close."""
-
-    async def close(self) -> None:
-        """No connections to close."""

@@ -20,7 +20,8 @@ from farshore.operations import engine
 from farshore.operations.orders import Orders
 from farshore.site.site import Site, open_site
 from farshore.site.tasks import TaskRow
-from tests.fake_appliance import FakeAppliance, FakePeer
+from tests.fake_appliance import FakeAppliance
+from tests.fake_peer import FakePeer
 from tests.operations_harness import FAILOVER, MOVE, NORTH, VPG, bind_fakes, fakes, prepare
 
 END_SECONDS = 30.0

@@ -28,7 +28,9 @@ from farshore.operations.orders import Orders
 from farshore.site.appliances import Appliances
 from farshore.site.peers import Peer
 from farshore.site.site import Site, open_site
-from tests.fake_appliance import FakeAppliance, FakePeer, Killer
+from tests.fake_appliance import FakeAppliance
+from tests.fake_peer import FakePeer
+from tests.killer import Killer
 
 NORTH = "00000000-0000-4000-8000-000000000001"
 VPG = "00000000-0000-4000-8000-00000000000a"
@@ -55,6 +57,12 @@ MOVE: dict[str, Any] = {
 BACK: dict[str, Any] = {"reverse_protection": True}
 CLONE: dict[str, Any] = {"checkpoint_id": None, "datastore_id": None, "vm_ids": None}
 AWAY: dict[str, Any] = {"reverse_protection": False, "keep_source_vms": False}
+
+
+def updated(*vm_ids: str, name: str = "shop") -> dict[str, Any]:
+    """The order that gives the VPG these VMs and that name; `play` fills in the recovery site."""
+    return {"name": name, "protected_site_id": NORTH, "recovery_site_id": "", "vm_ids": list(vm_ids)}
+
 
 SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]] = (
     {
@@ -100,6 +108,14 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
         "commit_of_one": (["protect", "failover_of_one"], TaskType.FailoverCommit, BACK, {}),
         "rollback": (["protect", "failover_halting"], TaskType.FailoverRollback, {}, {}),
         "rollback_kept": (["protect", "failover"], TaskType.FailoverRollback, {"keep": True}, {}),
+        "update": (["protect"], TaskType.UpdateProtectionGroup, {"update": updated("vm1", name="store")}, {}),
+        "update_adding": (["protect", "update"], TaskType.UpdateProtectionGroup, {"update": updated("vm1", "vm2")}, {}),
+        "update_refused": (
+            ["protect", "update"],
+            TaskType.UpdateProtectionGroup,
+            {"update": updated("vm1", "vm2")},
+            {"north": frozenset({"protect_vpg"})},
+        ),
         "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
         "move": (["protect"], TaskType.Move, MOVE, {}),
         "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),
@@ -169,6 +185,8 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
         if kind is TaskType.CreateProtectionGroup:
             order = VpgOrder(name="shop", protected_site_id=NORTH, recovery_site_id=site.id, vm_ids=("vm1", "vm2"))
             request = {"order": order.model_dump(mode="json")}
+        if "update" in request:
+            request = {"update": request["update"] | {"vpg_id": VPG, "recovery_site_id": site.id}}
         site.peers.heard(NORTH)
         await taken.place(kind, VPG, site.id, request, "tester")
     deadline = time.monotonic() + END_SECONDS

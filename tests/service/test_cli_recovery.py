@@ -12,6 +12,7 @@ from farshore.__main__ import run
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 from farshore.model.task import TaskState
 from farshore.model.views import CheckpointView, WayHomeView
+from farshore.model.vpg import VpgSettings
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
 from tests.service.made_up_site import PAYROLL, VPG, Running, before_commit, running_api
 
@@ -192,6 +193,20 @@ def test_a_vpg_that_needs_configuration_is_protected_back(api: Running, capsys: 
     assert run(["vpg", "protect-back", PAYROLL, "--yes"]) == 0
     ((kind, arguments),) = api.site.calls
     assert (kind, arguments["order"].vpg_id) == ("UpdateProtectionGroup", VPG)
+
+
+def test_a_vpg_is_changed_in_what_is_named_and_nothing_else(api: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rest of its settings and VMs goes along as it is; a VM that it has not, or nothing to do, orders nothing."""
+    assert run(["vpg", "set", PAYROLL, "--name", "wages", "--history-hours", "5", "--remove-vm", "web"]) == 0
+    ((kind, arguments),) = api.site.calls
+    order, before = arguments["order"], VpgSettings()
+    assert (kind, order.vpg_id, order.name) == ("UpdateProtectionGroup", VPG, "wages")
+    assert order.vm_ids == ("vm-1", "vm-3", "vm-4")
+    assert order.settings == before.model_copy(update={"history_seconds": 5 * 3600})
+    api.site.calls.clear()
+    assert run(["vpg", "set", PAYROLL]) == 2
+    assert run(["vpg", "set", PAYROLL, "--remove-vm", "mail"]) == 3
+    assert api.site.calls == []
 
 
 def test_show_tells_stage_seconds_left_and_both_ways_out(api: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable, Unsupported
+from farshore.errors import BadInput, Conflict, FarshoreError, Unavailable
 from farshore.manager.recovery_services import RecoveryServices
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.actions import Situation
@@ -279,8 +279,6 @@ def test_a_vpg_that_needs_configuration(tmp_path: Path) -> None:
 
     async def test(faked: FakedSite) -> None:
         services = RecoveryServices(faked.site, faked.orders)
-        with pytest.raises(Unsupported, match="not offered"):
-            await protect_back(faked, services)
         await faked.ended(await faked.failover())
         await faked.ended(await faked.place(TaskType.FailoverCommit, {"reverse_protection": False}))
         assert Situation.NeedsConfiguration in (await stand(faked.site, faked.site.vpg(VPG))).situations

@@ -42,6 +42,21 @@ def settings_of_vpg(view: VpgView) -> VpgSettingsApi:
     )
 
 
+def filled_from(known: VpgSettingsBasicApi, given: VpgSettingsBasicApi) -> VpgSettingsBasicApi:
+    """What was given, and for what was not (or is null where it must not be) what is known.
+
+    The journal's length is one thing though it can be given in two members.
+    """
+    fields = type(given).model_fields
+    values = {field: getattr(given, field) for field in given.model_fields_set if field in fields}
+    for field in ("name", "protected_site_identifier", "recovery_site_identifier", "window_in_mb"):
+        if values.get(field) is None:
+            values.pop(field, None)
+    if "journal_history_in_hours" in values:
+        values.setdefault("journal_history_in_seconds", None)
+    return known.model_copy(update=values)
+
+
 def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
     """What a settings object asks for. Raises BadInput naming the member."""
     basic = content.basic

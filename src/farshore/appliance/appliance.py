@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from farshore.appliance.road import Surroundings
 from farshore.appliance.steering import Steering
 from farshore.appliance.view_keeper import ViewKeeper
 from farshore.appliance.vm_doors import VmDoors
-from farshore.errors import BadInput, NotFound
-from farshore.hypervisor.driver import VmSummary
+from farshore.errors import BadInput, Conflict, NotFound
+from farshore.hypervisor.driver import VmGone, VmSummary
 from farshore.hypervisor.registry import Hypervisors
 from farshore.model.appliance_specs import KeepSpec, ProtectSpec
 from farshore.model.files import remove_durably, write_durably
@@ -58,7 +59,7 @@ class Appliance:
         self.views = ViewKeeper(around)
         self.recovered = RecoveredVms(around, hypervisors)
         self.folder = around.site_folder / "appliance"
-        doors = VmDoors(hypervisors, self.protections)
+        self.doors = doors = VmDoors(hypervisors, self.protections)
         self.members = Members(self.folder / "members")
         self.halting = Halting(self.folder / "halted", doors, self.members)
         self.holding = Holding(doors, self.members, self.protections, self.journals)
@@ -96,6 +97,7 @@ class Appliance:
             "vm_definition": self.vm_definition,
             "protect_vpg": self.protect_vpg,
             "stop_protecting": self.stop_protecting,
+            "dismiss_vms": self.dismiss_vms,
             "protection_status": self.protection_status,
             "cut_checkpoint": self.cut_checkpoint,
             "keep_vpg": self.keep_vpg,
@@ -143,14 +145,33 @@ class Appliance:
             present = self.protections.get(order.vpg_id)
             if present is not None and present.spec == order and not present.is_ending:
                 return present.status()
+            note = self.folder / "protect" / f"{order.vpg_id}.json"
+            if present is not None and present.take(order):
+                write_durably(note, order.model_dump_json().encode())
+                return present.status()
             for volume in order.volumes:
                 self._check_volume(volume.vm_id, volume.disk_id, volume.size_bytes)
             if present is not None:
                 await present.stop(keep_bitmaps=True)
                 del self.protections[order.vpg_id]
             self._take_word(order, present)
-            write_durably(self.folder / "protect" / f"{order.vpg_id}.json", order.model_dump_json().encode())
+            write_durably(note, order.model_dump_json().encode())
             return self._protect(order).status()
+
+    async def dismiss_vms(self, vpg_id: str, vm_ids: list[str]) -> None:
+        """Forget VMs that the VPG does not protect any more, and their bitmaps; not known or off is fine.
+
+        Raises Conflict when one is still protected by it.
+        """
+        present = self.protections.get(vpg_id)
+        if present is not None and set(vm_ids) & set(present.spec.vm_ids):
+            raise Conflict(f"VPG {present.spec.vpg_name} protects them still.", "Take them out of it first.")
+        for vm_id in vm_ids:
+            if not any(vm_id in other.spec.vm_ids for other in self.protections.values()):
+                with contextlib.suppress(NotFound, VmGone):
+                    async with self.doors.open(vm_id) as handle:
+                        await handle.detach(keep_bitmaps=False)
+        self.members.dismiss(vpg_id, vm_ids)
 
     def _check_volume(self, vm_id: str, disk_id: str, size_bytes: int) -> None:
         try:

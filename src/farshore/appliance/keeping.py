@@ -64,9 +64,10 @@ class VpgJournal:
     async def take(self, spec: KeepSpec) -> bool:
         """Have the carrier that runs take a higher epoch or another history; False when it must be started again.
 
-        A journal that has ended is begun anew only at a start.
+        A journal that has ended is begun anew only at a start. Other volumes are what the stream says they are.
         """
-        rest = spec.model_copy(update={"epoch": self.spec.epoch, "history_seconds": self.spec.history_seconds})
+        taken = {"epoch": self.spec.epoch, "history_seconds": self.spec.history_seconds, "volumes": self.spec.volumes}
+        rest = spec.model_copy(update=taken)
         if rest != self.spec or spec.epoch < self.spec.epoch or self.carrier is None or not self.carrier.is_alive:
             return False
         try:

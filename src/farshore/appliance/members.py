@@ -27,6 +27,12 @@ class Members:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_durably(self._path(vpg_id), json.dumps(sorted({*known, *vm_ids})).encode())
 
+    def dismiss(self, vpg_id: str, vm_ids: Iterable[str]) -> None:
+        """These are the VPG's no more."""
+        known = self._of(vpg_id)
+        if known & set(vm_ids):
+            write_durably(self._path(vpg_id), json.dumps(sorted(known - set(vm_ids))).encode())
+
     def demand(self, vpg_id: str, vm_ids: Iterable[str]) -> None:
         """Raises NotFound for a VM that the VPG has never protected here."""
         for vm_id in set(vm_ids) - self._of(vpg_id):

@@ -98,6 +98,16 @@ class VpgProtection:
             fact = f"The protection of VPG {self.spec.vpg_name} has not ended within {END_SECONDS_MAX:g} s."
             raise Unavailable(fact, "Try again; if that does not help, start the site's watcher again.") from None
 
+    def take(self, spec: ProtectSpec) -> bool:
+        """Go on with another name or interval, without a break; False when it must be begun anew."""
+        rest = spec.model_copy(update={"vpg_name": self.spec.vpg_name, "interval_seconds": self.spec.interval_seconds})
+        if rest != self.spec or self.is_ending:
+            return False
+        self.spec = self.road.spec = spec
+        if self.checkpointing is not None:
+            self.checkpointing.spec = spec
+        return True
+
     def pause(self) -> None:
         """Let the disks go until `resume`; the bitmaps count on. Durable. Raises OSError."""
         self.memory.paused = True
@@ -152,6 +162,7 @@ class VpgProtection:
             "state": self.state,
             "reason": self.reason,
             "paused": self.memory.paused,
+            "volumes": len(self.spec.volumes),
             "sync": self.progress.to_json() if self.progress else None,
             "last_sync": self.memory.last_sync,
             "link": self.road.link.state if self.road.link.state != "refused" else self.road.link.code or "refused",

@@ -12,6 +12,7 @@ import typer
 from farshore.cli import (
     account_commands,
     alert_commands,
+    change_commands,
     clone_commands,
     discarded_commands,
     journal_commands,
@@ -49,6 +50,7 @@ def build() -> typer.Typer:
     vpg.add_typer(vpg_commands.app)
     vpg.add_typer(clone_commands.app)
     vpg.add_typer(steering_commands.app)
+    vpg.add_typer(change_commands.app)
     vpg.add_typer(recovery_commands.app)
     app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")

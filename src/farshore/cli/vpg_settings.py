@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from farshore.cli.client import SiteClient, task_id_of
-from farshore.cli.find import find_peer, find_vm
+from farshore.cli.find import find_peer, find_vm, pick
 from farshore.errors import BadInput
 
 
@@ -42,4 +42,24 @@ def create_vpg(
     settings_id = api.post("/vpgSettings", body)
     if not isinstance(settings_id, str):
         raise BadInput(f"The site answered with no settings object: {settings_id!r}.", "")
+    return task_id_of(api.post(f"/vpgSettings/{settings_id}/commit"))
+
+
+def change_vpg(api: SiteClient, vpg: dict[str, Any], basic: dict[str, Any], add: list[str], remove: list[str]) -> str:
+    """Order a VPG changed: members of its settings' Basic, VMs (names or identifiers) to add and to take out.
+
+    Gives the task's identifier. Raises NotFound for a VM that is not there, BadInput, Conflict as the site says.
+    """
+    settings_id = api.post("/vpgSettings", {"VpgIdentifier": vpg["VpgIdentifier"]})
+    whole: dict[str, Any] = api.get(f"/vpgSettings/{settings_id}")
+    protected = whole["Basic"]["ProtectedSiteIdentifier"]
+    present = [vm["VmIdentifier"] for vm in whole["Vms"]]
+    come = [find_vm(api, protected, wanted)["VmIdentifier"] for wanted in add]
+    members = [vm for vm in api.get("/vms", vpgName=vpg["VpgName"]) if vm["VmIdentifier"] in present]
+    go = [pick(members, wanted, "VmIdentifier", "VmName", "VM of the VPG")["VmIdentifier"] for wanted in remove]
+    stay = [vm_id for vm_id in dict.fromkeys([*present, *come]) if vm_id not in go]
+    whole["Basic"] |= basic
+    whole["Vms"] = [vm for vm in whole["Vms"] if vm["VmIdentifier"] in stay]
+    whole["Vms"] += [{"VmIdentifier": vm_id} for vm_id in stay if vm_id not in present]
+    api.put(f"/vpgSettings/{settings_id}", whole)
     return task_id_of(api.post(f"/vpgSettings/{settings_id}/commit"))

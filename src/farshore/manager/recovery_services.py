@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from farshore.errors import BadInput, Unsupported
+from farshore.errors import BadInput
 from farshore.manager.reports import Reports
 from farshore.model.actions import Steering
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
@@ -117,16 +117,17 @@ class RecoveryServices:
         return await self._at_recovery_site(TaskType.MoveRollback, vpg_id, {}, who)
 
     async def update_vpg(self, order: VpgOrder, who: str) -> str:
-        """A VPG that needs configuration is protected back with these settings [F6]; other changes are not offered."""
+        """Change a VPG's name, settings and VMs; one that needs configuration is protected back with them [F6]."""
         vpg = (await asyncio.to_thread(self._site.vpg, str(order.vpg_id))).vpg
+        kind = TaskType.UpdateProtectionGroup
         if vpg.way_home is None or vpg.way_home.began:
-            raise Unsupported("Changing a VPG is not offered yet.", "Delete it and create it with the new settings.")
+            request: dict[str, Any] = {"update": order.model_dump(mode="json")}
+            return await self._orders.place(kind, vpg.id, vpg.recovery_site_id, request, who)
         if (order.protected_site_id, order.recovery_site_id) != (vpg.protected_site_id, vpg.recovery_site_id):
             raise BadInput(f"The VPG {vpg.name} runs at its recovery site now.", "Leave its sites as they are.")
         if order.vm_ids and set(order.vm_ids) != {vm.vm_id for vm in vpg.vms}:
             raise BadInput(f"The VMs of VPG {vpg.name} cannot be changed while it is protected back.", "Leave them.")
         request = {"settings": order.settings.model_dump(mode="json"), "name": order.name}
-        kind = TaskType.UpdateProtectionGroup
         return await self._orders.place(kind, vpg.id, vpg.protected_site_id, request, who)
 
     async def report(self, task_id: str) -> ReportView | None:

@@ -60,7 +60,14 @@ class Vpg(_Record):
     settings: VpgSettings = VpgSettings()
     vms: tuple[VpgVm, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    numbered: int = Field(default=0, ge=0)
+    """Below this every volume's number has been given once; see `next_number`."""
     recovery: Recovery | None = None
     """The failover or move that is under way."""
     way_home: WayHome | None = None
     """What a committed failover or move left to be done: the VPG runs at `protected_site_id` and is not protected."""
+
+    @property
+    def next_number(self) -> int:
+        """The first number that no volume of it has ever had."""
+        return max([self.numbered, *(volume.number + 1 for volume in self.volumes)])

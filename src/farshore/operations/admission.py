@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -115,15 +116,39 @@ def resolve_vms(vpg: Vpg, wanted: list[str] | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-async def resolve_checkpoint(site: Site, vpg: Vpg, checkpoint_id: str | None) -> str | None:
-    """The checkpoint, once it was seen to be there; None: the latest. Raises BadInput."""
-    if checkpoint_id is None:
-        return None
+async def resolve_recovery(
+    site: Site, vpg: Vpg, request: dict[str, Any], newest: dict[str, Any] | None
+) -> tuple[str | None, list[str]]:
+    """What is to be recovered: the checkpoint (None: the latest), once it was seen to be there, and VMs that it holds.
+
+    VMs that were added to the VPG later are left out when none are named. `newest`: the latest one, if it is known.
+
+    Raises BadInput, Conflict.
+    """
+    checkpoint_id, wanted = request["checkpoint_id"], request["vm_ids"]
+    vm_ids = resolve_vms(vpg, wanted)
+    checkpoint = newest if checkpoint_id is None else await _find_checkpoint(site, vpg, checkpoint_id)
+    if checkpoint is None:
+        return None, vm_ids
+    held = set(checkpoint["volumes"])
+    later = {volume.vm_id for volume in vpg.volumes if volume.number not in held}
+    missing = [vm.vm_name for vm in vpg.vms if vm.vm_id in later and vm.vm_id in vm_ids]
+    which = f"checkpoint {checkpoint_id}" if checkpoint_id else "the latest checkpoint"
+    if wanted and missing:
+        raise BadInput(f"VM {missing[0]} was added to VPG {vpg.name} after {which}.", "Name a later one, or other VMs.")
+    if len(missing) == len(vm_ids):
+        raise Conflict(f"Of VPG {vpg.name} as it is now nothing is in {which}.", "Name a later one.")
+    return checkpoint_id, [vm_id for vm_id in vm_ids if vm_id not in later]
+
+
+async def _find_checkpoint(site: Site, vpg: Vpg, checkpoint_id: str) -> dict[str, Any]:
+    """The checkpoint. Raises BadInput."""
     listed = await site.appliances.ask(site.id, "list_checkpoints", vpg_id=vpg.id, limit=CHECKPOINT_LIMIT)
-    if not any(str(checkpoint["id"]) == checkpoint_id for checkpoint in listed):
-        fact = f"VPG {vpg.name} has no checkpoint {checkpoint_id}."
-        raise BadInput(fact, "List its checkpoints; the oldest go as time passes.")
-    return checkpoint_id
+    for checkpoint in listed:
+        if str(checkpoint["id"]) == checkpoint_id:
+            return dict(checkpoint)
+    fact = f"VPG {vpg.name} has no checkpoint {checkpoint_id}."
+    raise BadInput(fact, "List its checkpoints; the oldest go as time passes.")
 
 
 async def admit_failover_test(site: Site, task: TaskRow) -> Admitted:
@@ -133,10 +158,11 @@ async def admit_failover_test(site: Site, task: TaskRow) -> Admitted:
     standing = await stand(site, row)
     demand(Action.FailoverTest, standing.situations, vpg)
     operation = task.id.split(".")[0]
+    checkpoint_id, vm_ids = await resolve_recovery(site, vpg, task.request, standing.newest_checkpoint)
     request = {
         "vpg": vpg.model_dump(mode="json"),
-        "checkpoint_id": await resolve_checkpoint(site, vpg, task.request["checkpoint_id"]),
-        "vm_ids": resolve_vms(vpg, task.request["vm_ids"]),
+        "checkpoint_id": checkpoint_id,
+        "vm_ids": vm_ids,
         "operation": operation,
     }
     test = FailoverTest(task_id=task.id, vpg_id=vpg.id, operation=operation)

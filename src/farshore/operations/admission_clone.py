@@ -12,7 +12,7 @@ from farshore.model.actions import Action, Situation
 from farshore.model.site_kinds import CLOUDS, SiteKind
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg
-from farshore.operations.admission import Admitted, demand, resolve_checkpoint, resolve_vms
+from farshore.operations.admission import Admitted, demand, resolve_recovery
 from farshore.operations.engine import in_thread
 from farshore.operations.situations import Standing, stand
 from farshore.operations.steps.copy_clone import running_clones
@@ -32,12 +32,13 @@ async def admit_clone(site: Site, task: TaskRow) -> Admitted:
     if vpg.recovery_site_id != site.id:
         where = await in_thread(site.site_name, vpg.recovery_site_id)
         raise Conflict(f"The recovery site of VPG {vpg.name} is {where}.", "Ask there; it has changed over.")
-    situations = await _with_checkpoints(site, vpg, await stand(site, row))
+    standing = await stand(site, row)
+    situations = await _with_checkpoints(site, vpg, standing)
     demand(Action.CloneStart, situations, vpg)
-    vm_ids = resolve_vms(vpg, task.request["vm_ids"])
+    checkpoint_id, vm_ids = await resolve_recovery(site, vpg, task.request, standing.newest_checkpoint)
     request: dict[str, Any] = {
         "vpg": vpg.model_dump(mode="json"),
-        "checkpoint_id": await resolve_checkpoint(site, vpg, task.request["checkpoint_id"]),
+        "checkpoint_id": checkpoint_id,
         "vm_ids": vm_ids,
         "datastore": await _choose_datastore(site, task.request["datastore_id"]),
         "operation": task.id.split(".")[0],

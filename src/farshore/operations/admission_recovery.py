@@ -15,7 +15,7 @@ from farshore.model.recovery import Recovery, RecoveryKind
 from farshore.model.site_kinds import SiteKind
 from farshore.model.task import TaskType
 from farshore.model.vpg import Vpg, VpgSettings
-from farshore.operations.admission import Admitted, demand, resolve_checkpoint, resolve_vms
+from farshore.operations.admission import Admitted, demand, resolve_recovery
 from farshore.operations.engine import in_thread
 from farshore.operations.situations import Standing, stand
 from farshore.operations.steps.recovery_rows import changed, recovery_of
@@ -69,9 +69,8 @@ async def admit_failover(site: Site, task: TaskRow) -> Admitted:
     running = await demand_idle(site, task.vpg_id)
     standing = await stand(site, row)
     demand(Action.Failover, standing.situations, row.vpg)
-    vm_ids = resolve_vms(row.vpg, task.request["vm_ids"])
+    checkpoint_id, vm_ids = await resolve_recovery(site, row.vpg, task.request, standing.newest_checkpoint)
     recovery = _recovery(site, task, "failover", vm_ids, CommitPolicy(task.request["commit_policy"]))
-    checkpoint_id = await resolve_checkpoint(site, row.vpg, task.request["checkpoint_id"])
     if Situation.Paused in standing.situations and recovery.halted and checkpoint_id is None:
         fact = f"The VPG {row.vpg.name} is paused: what a shutdown would save is not at this site."
         raise Conflict(fact, "Resume it first, name a checkpoint, or fail over with ShutdownPolicy 0.")

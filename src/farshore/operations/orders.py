@@ -21,6 +21,7 @@ from farshore.model.task import TaskType, new_task_id
 from farshore.operations import admission, admission_clone, admission_recovery
 from farshore.operations.admission_recovery import admit_commit, admit_rollback, demand_idle
 from farshore.operations.admission_steering import admit_steering
+from farshore.operations.admission_update import admit_update
 from farshore.operations.clone import clone
 from farshore.operations.clone_abort import clone_abort
 from farshore.operations.engine import Workflow, in_thread, start
@@ -39,6 +40,7 @@ from farshore.operations.protect import protect
 from farshore.operations.remove_vpg import remove_vpg
 from farshore.operations.resume import resume
 from farshore.operations.reverse_protection import reverse_protection
+from farshore.operations.update_vpg import update_vpg
 from farshore.site.clock import now_ns
 from farshore.site.peer_client import PeerSilent
 from farshore.site.peer_server import Call
@@ -84,10 +86,17 @@ KINDS: dict[str, Kind] = {
     TaskType.PauseProtectionGroup.value: Kind(pause, admit_steering(Action.Pause), changing=True),
     TaskType.ResumeProtectionGroup.value: Kind(resume, admit_steering(Action.Resume), changing=True),
     TaskType.ForceSync.value: Kind(forcesync, admit_steering(Action.ForceSync), changing=True),
-    TaskType.UpdateProtectionGroup.value: Kind(
-        reverse_protection, admission_recovery.admit_protect_back, changing=True
-    ),
+    TaskType.UpdateProtectionGroup.value: Kind(update_vpg, admit_update, changing=True),
 }
+PROTECT_BACK = Kind(reverse_protection, admission_recovery.admit_protect_back, changing=True)
+"""What the commit of settings is for a VPG that needs configuration: the same type of task."""
+
+
+def kind_of(task: TaskRow) -> Kind:
+    """What an order is. Raises KeyError for a type that is none."""
+    if task.type == TaskType.UpdateProtectionGroup.value and "update" not in task.request:
+        return PROTECT_BACK
+    return KINDS[task.type]
 
 
 class Orders:
@@ -115,11 +124,11 @@ class Orders:
         """Admit, make durable, start. An order that is known is not begun again."""
         if await in_thread(self._site.tasks.get, task.id) is None and await self._begin(task):
             log.info("order taken", task=task.id, type=task.type, vpg=task.vpg_id, who=task.who)
-            await start(KINDS[task.type].workflow, task.id)
+            await start(kind_of(task).workflow, task.id)
 
     async def _begin(self, task: TaskRow) -> bool:
         """Admit and make durable; decided anew when the VPG changed between the two. Raises what refuses it."""
-        kind = KINDS[task.type]
+        kind = kind_of(task)
         deadline = asyncio.get_running_loop().time() + ADMISSION_SECONDS
         for attempt in range(1, ATTEMPTS_MAX + 1):
             await self._demand_idle(kind, task)
@@ -206,13 +215,12 @@ class Orders:
         for task in await in_thread(self._site.tasks.unfinished):
             if task.runs_at != self._site.id:
                 continue
-            kind = KINDS.get(task.type)
-            if kind is None:
+            if task.type not in KINDS:
                 reason = "It was interrupted: the manager was started again. Repeat it (pairing: with the same token)."
                 await in_thread(self._site.tasks.fail, task.id, reason)
             elif await DBOS.get_workflow_status_async(task.id) is None:
                 log.info("order begun after a restart", task=task.id, type=task.type)
-                await start(kind.workflow, task.id)
+                await start(kind_of(task).workflow, task.id)
             else:
                 log.info("operation goes on after a restart", task=task.id, type=task.type)
 

@@ -22,6 +22,7 @@ from farshore.site.vpgs import VpgRow, digest
 APPLIANCE_CALLS = {
     "protect_vpg",
     "stop_protecting",
+    "dismiss_vms",
     "cut_checkpoint",
     "protection_status",
     "journal_status",

@@ -50,7 +50,8 @@ class VpgRow:
 
     def raised(self, phase: Phase, **changes: Any) -> VpgRow:
         """The next version of it."""
-        changed = self.vpg.model_dump() | changes | {"version": self.vpg.version + 1}
+        follows = {"version": self.vpg.version + 1, "numbered": self.vpg.next_number}
+        changed = self.vpg.model_dump() | changes | follows
         return VpgRow(Vpg.model_validate(changed), phase)
 
 
@@ -156,13 +157,19 @@ class Vpgs:
             raise RowChanged(f"The VPG {row.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
 
     def replace(self, connection: sa.Connection, old: VpgRow, new: VpgRow) -> None:
-        """Within a transaction put `new` in the place of `old`. Raises RowChanged when `old` is not there any more."""
+        """Within a transaction put `new` in the place of `old`.
+
+        Raises RowChanged when `old` is not there any more, Conflict when the name of `new` is another VPG's.
+        """
         self._database.at_end(connection, self._changed)
         found = connection.execute(sa.select(table).where(table.c.id == old.vpg.id)).first()
         if found is None or _row(found).rank != old.rank:
             raise RowChanged(f"The VPG {old.vpg.name} has changed meanwhile.", "Look at its state and order it again.")
         connection.execute(table.delete().where(table.c.id == old.vpg.id))
-        connection.execute(table.insert().values(**_values(new)))
+        try:
+            connection.execute(table.insert().values(**_values(new)))
+        except IntegrityError as error:
+            raise Conflict(f"There is a VPG named {new.vpg.name} already.", "Choose another name.") from error
 
     def remove(self, vpg_id: str) -> None:
         """Forget it; not there is fine."""

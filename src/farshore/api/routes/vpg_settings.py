@@ -1,5 +1,7 @@
 """Settings objects: made, filled in parts or whole, committed.
 
+What the settings of a VPG leave out of `Basic` stays as the VPG has it: most clients know only some of its members.
+
 `POST` takes {} (all defaults), {"VpgIdentifier"} (the settings of that VPG) or a whole object; it and `commit` answer
 a bare text in both dialects, since every client needs that.
 """
@@ -12,7 +14,7 @@ from farshore.api.audit import noted
 from farshore.api.routes.vpgs import find_vpg
 from farshore.api.services import Services
 from farshore.api.state import SIGNED_IN, SignedIn, Site, state_of
-from farshore.api.vpg_orders import order_of_settings, settings_of_vpg, unused_members
+from farshore.api.vpg_orders import filled_from, order_of_settings, settings_of_vpg, unused_members
 from farshore.api.wire.body import ignore_body, read_body
 from farshore.api.wire.notes import note_unknown
 from farshore.api.wire.reply import reply, reply_list, reply_text
@@ -28,7 +30,8 @@ async def _completed(site: Services, body: VpgSettingsApi) -> VpgSettingsApi:
     if body.vpg_identifier:
         whole = settings_of_vpg(await find_vpg(site, body.vpg_identifier))
         given = {field: getattr(body, field) for field in body.model_fields_set if field in type(body).model_fields}
-        return whole.model_copy(update={**given, "vpg_identifier": whole.vpg_identifier})
+        basic = filled_from(whole.basic, body.basic)
+        return whole.model_copy(update={**given, "basic": basic, "vpg_identifier": whole.vpg_identifier})
     if body.basic.protected_site_identifier is None:
         here = (await site.local_site()).site_id
         body = body.model_copy(

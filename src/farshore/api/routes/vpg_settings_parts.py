@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from farshore.api.state import SIGNED_IN, state_of
+from farshore.api.vpg_orders import filled_from
 from farshore.api.wire.body import read_body
 from farshore.api.wire.model import Wire
 from farshore.api.wire.reply import reply, reply_list, reply_text
@@ -59,9 +60,12 @@ def _put(part: Part) -> Route:
         store = state_of(request).store
         known = store.get(settings_id)
         body = await read_body(request, part.kind)
-        if isinstance(body, VpgSettingsBasicApi) and body.protected_site_identifier is None:
-            here = known.basic.protected_site_identifier
-            body = body.model_copy(update={"protected_site_identifier": here})
+        if isinstance(body, VpgSettingsBasicApi):
+            if known.vpg_identifier:
+                body = filled_from(known.basic, body)
+            elif body.protected_site_identifier is None:
+                here = known.basic.protected_site_identifier
+                body = body.model_copy(update={"protected_site_identifier": here})
         store.put(settings_id.lower(), known.model_copy(update={part.field: body}))
         return reply(request, body)
 

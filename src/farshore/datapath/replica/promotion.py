@@ -2,7 +2,7 @@
 
 1. Choose the target by the retention rules. 2. Read and verify every segment up to it. 3. Say so in base.json. 4. Look
 at the pins again: one that came meanwhile wins. 5. File by file: apply, fdatasync, move the floor, delete. 6. The
-floor is the target.
+floor is the target; base images of volumes that no checkpoint from there on has are removed.
 Volumes that were taken out are left out; while one is being taken out nothing is promoted.
 A crash after 3 is repaired by doing 5 and 6 again; until then no checkpoint below the target is offered.
 """
@@ -99,6 +99,7 @@ class Promoter:
                 if file.last >= target or self.pauses():
                     break
         self.delete_promoted()
+        self._drop_images()
 
     def _apply_file(self, file: SegmentFile, target: int, ledger: Ledger, images: Images) -> None:
         fd = os.open(file.path, os.O_RDONLY)
@@ -129,6 +130,21 @@ class Promoter:
                 )
             )
         self.delete_promoted()
+
+    def _drop_images(self) -> None:
+        """Remove the base images of volumes that no checkpoint has any more: their VMs were taken out of the VPG.
+
+        A number is never given twice, so no such volume comes again. Old disks that are one stay where they are.
+        """
+        journal = self.journal
+        present = {int(volume["number"]) for volume in journal.floor.state.get("volumes", [])}
+        if not present or journal.floor.promoting is not None:
+            return
+        for path in (journal.path / "replica").glob("*.raw"):
+            number = int(path.stem)
+            if number not in present | journal.taken.numbers and not path.is_symlink():
+                path.unlink()
+                _LOG.info("volume %d is in no checkpoint any more: its base image was removed", number)
 
     def delete_promoted(self) -> None:
         """Delete files that the floor has passed; views that have them open keep reading them."""

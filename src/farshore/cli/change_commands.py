@@ -1,0 +1,67 @@
+"""`farshore vpg set`: another name, other settings, other VMs of a VPG that is protected."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from farshore.cli.client import SiteClient
+from farshore.cli.options import command
+from farshore.cli.output import Output
+from farshore.cli.vpg_commands import VpgName, Wait
+
+app = typer.Typer()
+
+TIMEOUT_SECONDS = 300.0
+
+
+@command(app, "set")
+def set_vpg(
+    api: SiteClient,
+    out: Output,
+    vpg: VpgName,
+    name: Annotated[str | None, typer.Option("--name", help="A new name.")] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option("--checkpoint-interval", metavar="SECONDS", help="Seconds between checkpoints.", min=1),
+    ] = None,
+    history_hours: Annotated[
+        int | None, typer.Option("--history-hours", metavar="HOURS", help="How far back the journal reaches.", min=1)
+    ] = None,
+    rpo: Annotated[
+        int | None,
+        typer.Option("--rpo-seconds", metavar="SECONDS", help="Age of the newest checkpoint that alerts.", min=1),
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option("--add-vm", metavar="VM", help="Protect this VM too; may be repeated.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option("--remove-vm", metavar="VM", help="Protect this VM no more; may be repeated."),
+    ] = None,
+    wait: Wait = True,
+) -> None:
+    """Change a VPG while it is protected. A shorter history lets older checkpoints go, and that cannot be undone."""
+    from farshore.cli.find import find_vpg
+    from farshore.cli.vpg_settings import change_vpg
+    from farshore.cli.waiting import wait_for_task
+    from farshore.errors import BadInput
+
+    given: dict[str, Any] = {
+        "Name": name,
+        "CheckpointIntervalInSeconds": interval,
+        "JournalHistoryInHours": history_hours,
+        "RpoInSeconds": rpo,
+    }
+    basic = {member: value for member, value in given.items() if value is not None}
+    if history_hours is not None:
+        basic["JournalHistoryInSeconds"] = None
+    if not (basic or add or remove):
+        raise BadInput("Nothing is to be changed.", "Name what: farshore vpg set --help")
+    task_id = change_vpg(api, find_vpg(api, vpg), basic, add or [], remove or [])
+    if not wait:
+        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
+        return
+    task = wait_for_task(api, task_id, out, what="change VPG", timeout_seconds=TIMEOUT_SECONDS)
+    out.result({"Task": task}, str(task.get("CompleteReason") or "Done."))

@@ -1,0 +1,86 @@
+"""A protected VPG's row, carried to its sites' appliances."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from farshore.errors import FarshoreError, Unavailable
+from farshore.model.vpg import Vpg
+from farshore.operations.engine import in_thread, site, step
+from farshore.operations.steps.begin_protection import BEGIN_SECONDS, BEGUN, POLL_SECONDS
+from farshore.operations.steps.give_back import tell_row
+from farshore.site.debts import Debt
+from farshore.site.specs import keep_spec, protect_spec
+
+CALL_SECONDS = 15.0
+
+
+@step
+async def tell_appliances(vpg_json: dict[str, Any]) -> str:
+    """Does: have the journal kept and the VMs protected as the row says; owed when an appliance is silent.
+
+    Gives words about what is owed. Twice: they do. Fails: NotFound, BadInput, Conflict as an appliance refuses it.
+    """
+    vpg = Vpg.model_validate(vpg_json)
+    with contextlib.suppress(FarshoreError):  # the rows are compared as soon as the sites hear each other
+        await tell_row(vpg)
+    protect = await in_thread(protect_spec, site(), vpg)
+    return " ".join(
+        word
+        for word in (
+            await _told(vpg, vpg.recovery_site_id, "keep_vpg", {"spec": keep_spec(vpg)}),
+            await _told(vpg, vpg.protected_site_id, "protect_vpg", {"spec": protect}),
+        )
+        if word
+    )
+
+
+@step
+async def dismiss_vms(vpg_json: dict[str, Any], vm_ids: list[str]) -> str:
+    """Does: have the protected site's appliance forget VMs that are not the VPG's any more; owed when it is silent.
+
+    Gives words. Twice: they are forgotten. Fails: only with the database.
+    """
+    vpg = Vpg.model_validate(vpg_json)
+    try:
+        return await _told(vpg, vpg.protected_site_id, "dismiss_vms", {"vpg_id": vpg.id, "vm_ids": vm_ids})
+    except FarshoreError as error:
+        return f"The bitmaps of VMs that were taken out may still be there: {error}"
+
+
+async def _told(vpg: Vpg, site_id: str, call: str, arguments: dict[str, Any]) -> str:
+    """Make the call, or owe it, in the place of what was owed of that kind before; gives words then.
+
+    Raises what the appliance refuses it with.
+    """
+    await in_thread(_forget_debts, vpg.id, call)
+    try:
+        await site().appliances.order(site_id, call, within=CALL_SECONDS, **arguments)
+    except Unavailable as error:
+        debt = Debt(f"{call} {vpg.id} {vpg.epoch}.{vpg.version}", vpg.id, site_id, call, arguments)
+        await in_thread(site().debts.owe, debt)
+        return f"Site {await in_thread(site().site_name, site_id)} is told when it answers ({error.fact})."
+    return ""
+
+
+def _forget_debts(vpg_id: str, call: str) -> None:
+    with site().database.transaction() as connection:
+        site().debts.forget(connection, vpg_id, call)
+
+
+@step
+async def await_taken(vpg_json: dict[str, Any]) -> None:
+    """Does: wait until all VMs' writes are tapped, or the VPG is paused. Twice: looks again. Fails: Unavailable."""
+    vpg = Vpg.model_validate(vpg_json)
+    deadline = time.monotonic() + BEGIN_SECONDS
+    while True:
+        status = await site().appliances.order(vpg.protected_site_id, "protection_status", vpg_id=vpg.id)
+        if status["state"] in (*BEGUN, "paused") and int(status["volumes"]) == len(vpg.volumes):
+            return
+        if time.monotonic() > deadline:
+            fact = f"The VMs were not all tapped within {BEGIN_SECONDS:g} s ({status['state']}: {status['reason']})."
+            raise Unavailable(fact, "Look at the watcher's log of the protected site.")
+        await asyncio.sleep(POLL_SECONDS)
