@@ -195,7 +195,7 @@ def test_a_vpg_that_needs_configuration_is_protected_back(api: Running, capsys: 
     assert (kind, arguments["order"].vpg_id) == ("UpdateProtectionGroup", VPG)
 
 
-def test_a_vpg_is_changed_in_what_is_named_and_nothing_else(api: Running, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_vpg_is_changed_in_what_is_named_and_nothing_else(api: Running) -> None:
     """The rest of its settings and VMs goes along as it is; a VM that it has not, or nothing to do, orders nothing."""
     assert run(["vpg", "set", PAYROLL, "--name", "wages", "--history-hours", "5", "--remove-vm", "web"]) == 0
     ((kind, arguments),) = api.site.calls

@@ -16,6 +16,8 @@ from farshore.site.debts import Debt
 from farshore.site.specs import keep_spec, protect_spec
 
 CALL_SECONDS = 15.0
+AWAY_SECONDS = 1.0
+"""How long a site is asked that has not been heard for a while."""
 
 
 @step
@@ -57,8 +59,9 @@ async def _told(vpg: Vpg, site_id: str, call: str, arguments: dict[str, Any]) ->
     Raises what the appliance refuses it with.
     """
     await in_thread(_forget_debts, vpg.id, call)
+    near = site_id == site().id or site().peers.connected(site_id)
     try:
-        await site().appliances.order(site_id, call, within=CALL_SECONDS, **arguments)
+        await site().appliances.order(site_id, call, within=CALL_SECONDS if near else AWAY_SECONDS, **arguments)
     except Unavailable as error:
         debt = Debt(f"{call} {vpg.id} {vpg.epoch}.{vpg.version}", vpg.id, site_id, call, arguments)
         await in_thread(site().debts.owe, debt)
