@@ -192,12 +192,14 @@ class RecoveryLab(StorageLab):
         return watcher.pid
 
     def await_appliance(self, site):
-        """Wait until it answers."""
+        """Wait until it answers, and has the journals that it keeps open."""
         until(lambda: self._answers(site), 30, f"the appliance of {site} answers")
 
     def _answers(self, site):
+        kept = [path.stem for path in (self.folder_of(site) / "appliance" / "keep").glob("*.json")]
         try:
-            return bool(self.call(site, "call", "ping"))
+            assert self.call(site, "call", "ping")
+            return all(self.call(site, "journal_status", vpg_id)["state"] != "opening" for vpg_id in kept)
         except Exception as error:
             raise AssertionError(str(error)) from error
 
