@@ -27,6 +27,7 @@ from farshore.operations import engine, orders
 from farshore.operations.orders import Orders
 from farshore.site.appliances import Appliances
 from farshore.site.peers import Peer
+from farshore.site.script_folder import scripts_folder
 from farshore.site.site import Site, open_site
 from tests.fake_appliance import FakeAppliance
 from tests.fake_peer import FakePeer
@@ -56,6 +57,10 @@ MOVE: dict[str, Any] = {
 }
 BACK: dict[str, Any] = {"reverse_protection": True}
 CLONE: dict[str, Any] = {"checkpoint_id": None, "datastore_id": None, "vm_ids": None}
+SCRIPTED: dict[str, Any] = {
+    "pre_recovery": {"command": "before", "parameters": "a 'b c'"},
+    "post_recovery": {"command": "after"},
+}
 AWAY: dict[str, Any] = {"reverse_protection": False, "keep_source_vms": False}
 
 
@@ -117,6 +122,15 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
             {"north": frozenset({"protect_vpg"})},
         ),
         "reverse": (["protect", "failover_halting", "commit_reverse"], TaskType.UpdateProtectionGroup, {}, {}),
+        "protect_scripted": ([], TaskType.CreateProtectionGroup, {"settings": SCRIPTED}, {}),
+        "test_scripted": (
+            ["protect_scripted"],
+            TaskType.FailOverTest,
+            {"checkpoint_id": None, "vm_ids": ["name-vm1"]},
+            {},
+        ),
+        "failover_scripted": (["protect_scripted"], TaskType.FailOver, FAILOVER | {"shutdown_policy": 2}, {}),
+        "move_scripted": (["protect_scripted"], TaskType.Move, MOVE, {}),
         "move": (["protect"], TaskType.Move, MOVE, {}),
         "move_commit": (["protect", "move"], TaskType.MoveCommit, AWAY, {}),
         "move_rollback": (["protect", "move"], TaskType.MoveRollback, {}, {}),
@@ -146,9 +160,18 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
 def prepare(folder: Path) -> None:
     """A new site, paired with the fake one."""
     init_site(folder, NewSite("south", password="secret"))
+    for name, text in (("before", "echo $FARSHORE_OPERATION $#"), ("after", "exit 3")):
+        put_script(folder, name, text)
     site = open_site(folder, FakeAppliance(folder / "south.json"))
     site.peers.save(Peer(NORTH, "north", "127.0.0.1:1", "127.0.0.1:2"))
     site.database.close()
+
+
+def put_script(folder: Path, name: str, text: str) -> None:
+    """A script of the site."""
+    path = scripts_folder(folder) / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
 
 
 def fakes(folder: Path, behave: dict[str, Any], at: str) -> tuple[FakeAppliance, FakePeer]:
@@ -183,8 +206,9 @@ async def play(folder: Path, name: str, at: str) -> dict[str, Any]:
     orders.new_task_id = lambda _site_id: task_id
     if site.tasks.get(task_id) is None:
         if kind is TaskType.CreateProtectionGroup:
-            order = VpgOrder(name="shop", protected_site_id=NORTH, recovery_site_id=site.id, vm_ids=("vm1", "vm2"))
-            request = {"order": order.model_dump(mode="json")}
+            sites = {"protected_site_id": NORTH, "recovery_site_id": site.id}
+            order = {"name": "shop", "vm_ids": ("vm1", "vm2"), **sites, **request}
+            request = {"order": VpgOrder.model_validate(order).model_dump(mode="json")}
         if "update" in request:
             request = {"update": request["update"] | {"vpg_id": VPG, "recovery_site_id": site.id}}
         site.peers.heard(NORTH)

@@ -7,6 +7,7 @@ from typing import Any
 
 from farshore.errors import NotFound
 from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, ReportFilter
+from farshore.model.scripts import ScriptRun
 from farshore.model.task import TaskState
 from farshore.model.views import CheckpointView, ReportStep, ReportView, TaskView
 
@@ -14,6 +15,8 @@ VPG = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 START_NS = 1_795_600_000_123_456_789
 SECOND = 1_000_000_000
 OF_VPG, OF_SITE = "a0000000-0000-4000-8000-00000000000a", "b0000000-0000-4000-8000-00000000000b"
+
+FAILED, PRINTED = "It ended with exit status 3.", "frozen <db>\n]]> & thawed\n"
 
 
 def made_up_report(task: TaskView, vpg_name: str) -> ReportView:
@@ -40,6 +43,9 @@ def made_up_report(task: TaskView, vpg_name: str) -> ReportView:
                 name="tell_peer", started_ns=START_NS + SECOND, completed_ns=START_NS + 2 * SECOND, error="no <answer>"
             ),
             ReportStep(name="start_vms", started_ns=START_NS + 2 * SECOND),
+        ),
+        scripts=(
+            ScriptRun(phase="pre", command="quiesce", exit_status=3, seconds=1.5, failure=FAILED, output=PRINTED),
         ),
     )
 

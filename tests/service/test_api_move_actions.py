@@ -80,7 +80,7 @@ def test_m3_m4_kept_sources_and_reverse_protection(
 @pytest.mark.parametrize("notation", NOTATIONS)
 @pytest.mark.parametrize("value", [True, "False"])
 def test_m5_the_member_for_scripts_is_read(api: Running, notation: str, value: Any) -> None:
-    """And passed on; scripts themselves are not run in this version."""
+    """And passed on."""
     order = ("Move", {**MOVE, "continue_on_script_failure": value is True})
     check(api, notation, "move", {"ContinueOnPreScriptFailure": value}, order)
 

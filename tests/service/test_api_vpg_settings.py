@@ -135,14 +135,14 @@ def test_a_commit_that_the_site_refuses_leaves_the_object(api: Running) -> None:
     assert api.http.post(f"{PATH}/{made}/commit").status_code == 200
 
 
-def test_scripts_that_would_not_be_run_are_told(api: Running) -> None:
+def test_what_would_not_be_carried_out_is_told(api: Running) -> None:
     """In the Warning of the commit."""
     body = {
         "Basic": {"Name": "x", "RecoverySiteIdentifier": SOUTH},
-        "Scripting": {"PreRecovery": {"Command": "run.sh"}},
+        "BootGroups": {"BootGroups": [{"Name": "first"}]},
     }
     made = api.http.post(PATH, json=body).json()
-    assert "no scripts are run" in api.http.post(f"{PATH}/{made}/commit").headers["warning"]
+    assert "all VMs start together" in api.http.post(f"{PATH}/{made}/commit").headers["warning"]
 
 
 def test_bad_values_are_refused_at_once(api: Running) -> None:

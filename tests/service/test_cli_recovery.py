@@ -137,6 +137,7 @@ def test_bad_values_are_refused_by_the_command_line(api: Running, options: list[
          {"force_shutdown": True, "reverse_protection": False, "keep_source_vms": True}),
         (["--commit-policy", "commit", "--wait-seconds", "60"],
          {"commit_policy": CommitPolicy.Commit, "wait_seconds": 60}),
+        (["--continue-on-script-failure"], {"continue_on_script_failure": True}),
     ],
 )  # fmt: skip
 def test_a_move_is_ordered_as_it_was_shown(api: Running, options: list[str], changed: dict[str, Any]) -> None:

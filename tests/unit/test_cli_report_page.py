@@ -32,7 +32,17 @@ def _report(name: str, reason: str, end: str | None) -> dict[str, Any]:
         "ExecutionTime": None if end is None else "1.000",
         "Reason": reason,
     }
-    settings = {"Vms": [{"VmName": name}], "Steps": [step, {**step, "EndTime": None, "ExecutionTime": None}]}
+    script = {
+        "Phase": "PreRecovery",
+        "Command": name,
+        "ExitStatus": None,
+        "ExecutionTime": "1.000",
+        "Reason": reason,
+        "Output": f"printed: {name}",
+        "IsOutputCut": True,
+    }
+    steps = [step, {**step, "EndTime": None, "ExecutionTime": None}]
+    settings = {"Vms": [{"VmName": name}], "Steps": steps, "Scripts": [script]}
     return {"RecoveryOperationIdentifier": "T.S", "General": general, "RecoverySettings": settings}
 
 
@@ -65,6 +75,7 @@ def test_the_page_of_a_report_holds_every_text_as_text(name: str, end: str | Non
     page.feed(document)
     assert name in page.text
     assert f"because of {name}" in page.text
+    assert f"printed: {name}" in page.text
     assert page.tags.isdisjoint({"script", "img", "link", "iframe", "object"})
     assert page.attributes.isdisjoint({"src", "href", "onerror"})
     assert "url(" not in document

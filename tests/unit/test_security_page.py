@@ -95,14 +95,17 @@ def test_the_numbers_on_the_page_are_the_programs() -> None:
 
 
 def test_another_user_of_the_host_gets_into_no_folder_of_a_site(tmp_path: Path) -> None:
-    """The folder itself is closed to all but its owner, and so is each folder in it, and that of the sockets."""
+    """The folder itself is closed to all but its owner, and so is each folder in it, and that of the sockets.
+
+    But for that of scripts, through which their own user must get: nobody else can come as far as its door.
+    """
     site = tmp_path / "site"
     ports = {"api_port": 9001, "peer_port": 9002, "appliance_port": 9003}
     init_site(site, NewSite("north", **ports))
     run_folder = make_run_directory(site)
     try:
         folders = [site, *(path for path in site.rglob("*") if path.is_dir()), run_folder]
-        assert [path for path in folders if path.stat().st_mode & 0o077] == []
+        assert [path for path in folders if path.stat().st_mode & 0o077] == [site / "scripts"]
         secret = [site / "cli.json", *(site / "identity").glob("*.key")]
         assert [path for path in secret if path.stat().st_mode & 0o077] == []
     finally:

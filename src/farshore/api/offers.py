@@ -49,7 +49,7 @@ NOT_OFFERED = (
     ),
     NotOffered(
         "Handling of scripts' files over the API",
-        "Scripts and what they printed are files in the site's folder.",
+        "Scripts are files in a folder of the site; what they printed stands in the recovery report.",
         (("/recoveryScripts/{rest:path}", BOTH),),
     ),
     NotOffered("Encryption detection", "None is needed to protect VMs.", (("/encryptionDetection/{rest:path}", BOTH),)),

@@ -26,6 +26,7 @@ from farshore.api.wire.vpgs import (
     WayHomeApi,
 )
 from farshore.model.resources import resource_id
+from farshore.model.scripts import Script
 from farshore.model.views import (
     CheckpointView,
     ProtectedVmView,
@@ -182,7 +183,14 @@ def tell_vpg(request: Request, view: VpgView) -> VpgApi:
         latest_checkpoint=_tell_or_none(view.latest_checkpoint),
         way_home=_tell_way_home(view.way_home),
         sync=_tell_sync(view.sync),
+        pre_recovery_script=_name_of(view.settings.pre_recovery),
+        post_recovery_script=_name_of(view.settings.post_recovery),
     )
+
+
+def _name_of(script: Script | None) -> str | None:
+    """Its name alone: parameters may be nobody's business but the administrators'."""
+    return None if script is None else script.command
 
 
 def tell_vm(request: Request, view: ProtectedVmView) -> VmApi:

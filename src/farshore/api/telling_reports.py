@@ -8,10 +8,12 @@ from farshore.api.wire.reports import (
     RecoveryReportApi,
     RecoveryReportsGeneralApi,
     RecoverySettingsReportApi,
+    RecoverySettingsScriptApi,
     RecoverySettingsStepApi,
     RecoverySettingsVmApi,
 )
 from farshore.model.enumerations import word
+from farshore.model.scripts import ScriptRun
 from farshore.model.views import ReportStep, ReportView
 
 REPORTED = {
@@ -45,6 +47,18 @@ def _tell_step(step: ReportStep) -> RecoverySettingsStepApi:
     )
 
 
+def _tell_script(run: ScriptRun) -> RecoverySettingsScriptApi:
+    return RecoverySettingsScriptApi(
+        phase=f"{run.phase.capitalize()}Recovery",
+        command=run.command,
+        exit_status=run.exit_status,
+        execution_time=_seconds(run.seconds),
+        reason=run.words(),
+        output=run.output,
+        is_output_cut=run.is_cut,
+    )
+
+
 def tell_report(view: ReportView) -> RecoveryReportApi:
     """One report."""
     checkpoint = view.checkpoint
@@ -70,5 +84,6 @@ def tell_report(view: ReportView) -> RecoveryReportApi:
         recovery_settings=RecoverySettingsReportApi(
             vms=[RecoverySettingsVmApi(vm_name=name) for name in view.vms],
             steps=[_tell_step(step) for step in view.steps],
+            scripts=[_tell_script(run) for run in view.scripts],
         ),
     )

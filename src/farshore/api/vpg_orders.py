@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
+from farshore.api.scripting import scripts_of, tell_scripts
 from farshore.api.wire.actions import VpgCreateDataApi
 from farshore.api.wire.model import spelled
 from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi, VpgSettingsVmApi
@@ -38,6 +41,7 @@ def settings_of_vpg(view: VpgView) -> VpgSettingsApi:
             checkpoint_interval_in_seconds=settings.checkpoint_interval_seconds,
             window_in_mb=settings.window_bytes // MIB,
         ),
+        scripting=tell_scripts(settings),
         vms=[VpgSettingsVmApi(vm_identifier=vm.vm_id) for vm in view.vms],
     )
 
@@ -69,11 +73,12 @@ def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
         if not value:
             raise BadInput(f"{member}: it is mandatory.", "Set it and commit again.")
     history = basic.journal_history_in_seconds
-    values = {
+    values: dict[str, Any] = {
         "checkpoint_interval_seconds": basic.checkpoint_interval_in_seconds,
         "history_seconds": basic.journal_history_in_hours * 3600 if history is None else history,
         "rpo_seconds": basic.rpo_in_seconds,
         "priority": basic.priority,
+        **scripts_of(content.scripting),
     }
     if basic.window_in_mb is not None:
         values["window_bytes"] = basic.window_in_mb * MIB
@@ -94,10 +99,7 @@ def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
 
 def unused_members(content: VpgSettingsApi) -> list[str]:
     """What the object sets and this version makes no use of, to be told at the commit."""
-    scripts = (content.scripting.pre_recovery, content.scripting.post_recovery)
     found = []
-    if any(script.command for script in scripts):
-        found.append("Scripting (no scripts are run)")
     if content.boot_groups.boot_groups:
         found.append("BootGroups (all VMs start together)")
     limits = content.journal.limitation.model_dump(exclude_none=True)

@@ -12,6 +12,7 @@ from farshore.cli.client import SiteClient
 from farshore.cli.options import command
 from farshore.cli.output import Output, time_text
 from farshore.cli.plan import Plan
+from farshore.cli.script_options import DespiteScript
 from farshore.cli.vpg_commands import CheckpointOption, VpgName, Wait
 
 app = typer.Typer()
@@ -169,6 +170,7 @@ def move(
         bool,
         typer.Option("--keep-source", help="With --no-reverse: keep the old VMs, powered off, instead of deleting."),
     ] = False,
+    continue_on_script_failure: DespiteScript = False,
     policy: Annotated[
         Policy | None, typer.Option("--commit-policy", help=PolicyHelp + " The site's setting if not given.")
     ] = None,
@@ -193,6 +195,7 @@ def move(
         seconds=seconds,
         reverse=reverse,
         keep=keep,
+        despite_script=continue_on_script_failure,
     )
     body = {
         "CommitPolicy": number,
@@ -200,6 +203,7 @@ def move(
         "ForceShutdown": force,
         "ReverseProtection": reverse,
         "KeepSourceVms": keep,
+        "ContinueOnPreScriptFailure": continue_on_script_failure,
     }
     _carry_out(api, out, found, "move", body, plan, yes=yes, wait=wait)
 

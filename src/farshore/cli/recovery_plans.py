@@ -86,6 +86,7 @@ def failover_plan(
         (
             ("VMs", ", ".join(names) + others),
             *_superseded(vpg),
+            *_scripts(vpg, "it goes on all the same"),
             ("checkpoint", what),
             ("protected VMs", protected),
             ("then", f"Before Commit: the recovered VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),
@@ -123,6 +124,14 @@ def _after_move(api: SiteClient, sides: Sides, *, reverse: bool, keep: bool) -> 
     return f"not protected until: {back}; the old VMs and their disks at {sides.protected} are DELETED"
 
 
+def _scripts(vpg: dict[str, Any], when_failing: str) -> list[tuple[str, str]]:
+    """The VPG's scripts, if it has any."""
+    pre, post = vpg.get("PreRecoveryScript"), vpg.get("PostRecoveryScript")
+    told = [f"{pre} runs first at {vpg['TargetSite']}; when it fails {when_failing}"] if pre else []
+    told += [f"{post} runs when the recovered VMs were started"] if post else []
+    return [("scripts", "; ".join(told))] if told else []
+
+
 def move_plan(
     api: SiteClient,
     vpg: dict[str, Any],
@@ -134,14 +143,16 @@ def move_plan(
     seconds: int,
     reverse: bool,
     keep: bool,
+    despite_script: bool,
 ) -> Plan:
-    """Of a move."""
+    """Of a move. `despite_script`: it goes on when the VPG's pre-recovery script fails."""
     sides = Sides.of(vpg)
     graceful = f"shut down, and powered off when they are not off after {duration_text(shutdown_seconds)}"
     return Plan(
         f"Move of VPG {sides.vpg} from {sides.protected} to {sides.recovery}",
         (
             ("VMs", ", ".join(names)),
+            *_scripts(vpg, "it goes on all the same" if despite_script else "the move ends, with all as before"),
             ("checkpoint", "cut when the VMs are off: nothing is lost"),
             ("protected VMs", "powered off at once" if force else graceful),
             ("then", f"Before Commit: the VMs run at {sides.recovery}; {policy_text(policy, seconds)}"),

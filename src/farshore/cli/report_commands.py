@@ -49,8 +49,8 @@ def show(
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML file that needs nothing else.")
     ] = None,
 ) -> None:
-    """Show what an operation did: each step with its time, RPO and RTO, who asked for it."""
-    from farshore.cli.report_text import report_facts, report_steps
+    """Show what an operation did: each step with its time, RPO and RTO, who asked for it, what scripts printed."""
+    from farshore.cli.report_text import report_facts, report_steps, scripts_text
 
     report: dict[str, Any] = api.get(f"/reports/recovery/{task}")
     if html is not None:
@@ -61,6 +61,7 @@ def show(
         return
     out.facts(report, report_facts(report))
     out.table(report, ("step", "began after", "took", "result", "reason"), report_steps(report), empty="No steps.")
+    out.result(report, scripts_text(report))
 
 
 def _write_page(path: Path, report: dict[str, Any]) -> None:

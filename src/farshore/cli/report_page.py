@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from farshore.cli.output import time_ns_of
-from farshore.cli.report_text import report_facts, report_steps
+from farshore.cli.report_text import report_facts, report_scripts, report_steps
 
 PERCENT_MIN = 0.4
 """A step that took no time is still seen."""
@@ -38,6 +38,7 @@ def report_page(report: dict[str, Any]) -> str:
         state=general["Status"],
         facts=report_facts(report),
         bars=_bars(report),
+        scripts=report_scripts(report),
         written=f"Farshore, task {report['RecoveryOperationIdentifier']}",
     )
 

@@ -45,6 +45,30 @@ def _span(start: str, end: str | None) -> str | None:
     return None if end is None else f"{(time_ns_of(end) - time_ns_of(start)) / 1e9:.3f} s"
 
 
+def report_scripts(report: dict[str, Any]) -> list[tuple[str, str, str, str, str, str]]:
+    """Each script that was run: when, its name, exit status, how long it took, why it failed, and what it printed."""
+    return [
+        (
+            script["Phase"],
+            script["Command"],
+            "none" if script["ExitStatus"] is None else str(script["ExitStatus"]),
+            seconds_text(script["ExecutionTime"]) or "",
+            script["Reason"],
+            ("[only the end is kept]\n" if script["IsOutputCut"] else "") + script["Output"],
+        )
+        for script in report["RecoverySettings"].get("Scripts") or []
+    ]
+
+
+def scripts_text(report: dict[str, Any]) -> str:
+    """The same for a terminal, what was printed set apart; "" when there were none."""
+    told = []
+    for when, name, status, took, reason, output in report_scripts(report):
+        told.append(f"\n{when} {name}: exit status {status}, {took}. {reason}".rstrip())
+        told += [f"  | {line}" for line in output.splitlines()]
+    return "\n".join(told)
+
+
 def report_steps(report: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     """Each step: its name, when it began (since the order), how long it took, its result, why it failed."""
     began = report["General"]["StartTime"]

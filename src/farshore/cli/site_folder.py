@@ -47,6 +47,7 @@ def init_site(folder: Path, wanted: NewSite) -> tuple[Access, SiteConfig]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in SUBFOLDERS:
         (folder / name).mkdir(mode=0o700, exist_ok=True)
+    _make_scripts_folder(folder)
     identity = _identity(folder / "identity", wanted.host)
     config = SiteConfig(
         site_id=identity.site_id(),
@@ -63,6 +64,13 @@ def init_site(folder: Path, wanted: NewSite) -> tuple[Access, SiteConfig]:
     access.save(folder)
     config.save(folder)  # last: a folder with site.json is a whole site
     return access, config
+
+
+def _make_scripts_folder(folder: Path) -> None:
+    from farshore.site.script_folder import FOLDER_MODE, scripts_folder
+
+    scripts_folder(folder).mkdir(exist_ok=True)
+    scripts_folder(folder).chmod(FOLDER_MODE)  # whatever the umask
 
 
 def _identity(folder: Path, host: str) -> Identity:

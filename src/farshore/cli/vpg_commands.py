@@ -10,6 +10,16 @@ import typer
 from farshore.cli.client import SiteClient
 from farshore.cli.options import command
 from farshore.cli.output import Output, time_text
+from farshore.cli.script_options import (
+    PostParameters,
+    PostScript,
+    PostTimeout,
+    PreParameters,
+    PreScript,
+    PreTimeout,
+    script_name,
+    scripting_of,
+)
 
 HELP = "Groups of VMs: protect them, list checkpoints, test a failover, fail over, move, and home again."
 app = typer.Typer()
@@ -18,6 +28,14 @@ VpgName = Annotated[str, typer.Argument(metavar="VPG", help="Name or identifier 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only print the task.")]
 CheckpointOption = Annotated[
     str | None, typer.Option("--checkpoint", help="The checkpoint's identifier; the latest if not given.")
+]
+
+HistoryHours = Annotated[
+    int, typer.Option("--history-hours", metavar="HOURS", help="How far back the journal reaches.", min=1)
+]
+RpoSeconds = Annotated[
+    int,
+    typer.Option("--rpo-seconds", metavar="SECONDS", help="Age of the newest checkpoint that raises an alert.", min=1),
 ]
 
 
@@ -35,22 +53,34 @@ def create(
     interval: Annotated[
         float, typer.Option("--checkpoint-interval", metavar="SECONDS", help="Seconds between checkpoints.", min=1)
     ] = 5.0,
-    history_hours: Annotated[
-        int, typer.Option("--history-hours", metavar="HOURS", help="How far back the journal reaches.", min=1)
-    ] = 1,
-    rpo: Annotated[
-        int,
-        typer.Option(
-            "--rpo-seconds", metavar="SECONDS", help="Age of the newest checkpoint that raises an alert.", min=1
-        ),
-    ] = 300,
+    history_hours: HistoryHours = 1,
+    rpo: RpoSeconds = 300,
+    pre_recovery_script: PreScript = None,
+    pre_recovery_parameters: PreParameters = None,
+    pre_recovery_timeout: PreTimeout = None,
+    post_recovery_script: PostScript = None,
+    post_recovery_parameters: PostParameters = None,
+    post_recovery_timeout: PostTimeout = None,
     wait: Wait = True,
 ) -> None:
     """Protect VMs of this site at the paired one, and wait for the first checkpoint."""
     from farshore.cli.vpg_settings import create_vpg
     from farshore.cli.waiting import wait_for_protection, wait_for_task
 
-    task_id = create_vpg(api, name, vm, to=to, interval_seconds=interval, history_hours=history_hours, rpo_seconds=rpo)
+    scripting = scripting_of(
+        (pre_recovery_script, pre_recovery_parameters, pre_recovery_timeout),
+        (post_recovery_script, post_recovery_parameters, post_recovery_timeout),
+    )
+    task_id = create_vpg(
+        api,
+        name,
+        vm,
+        to=to,
+        interval_seconds=interval,
+        history_hours=history_hours,
+        rpo_seconds=rpo,
+        scripting=scripting,
+    )
     if not wait:
         out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
         return
@@ -105,6 +135,7 @@ def show(api: SiteClient, out: Output, vpg: VpgName) -> None:
             ("earliest", (history.get("EarliestCheckpoint") or {}).get("TimeStamp")),
             ("priority", PRIORITY_NAMES.get(v["Priority"], v["Priority"])),
             ("used", f"{v['UsedStorageInMB']} MB"),
+            *((f"{when}-recovery script", name) for when in ("pre", "post") if (name := script_name(v, when))),
             ("last test", v.get("LastTest")),
             ("test running", "yes" if test else "no"),
             *standing(v),

@@ -18,8 +18,11 @@ def create_vpg(
     interval_seconds: float = 5.0,
     history_hours: int = 1,
     rpo_seconds: int = 300,
+    scripting: dict[str, Any] | None = None,
 ) -> str:
     """Order a VPG over `vms` (names or identifiers) of the site of `api`; the task's identifier.
+
+    `scripting` is the settings object's member of that name, as the API takes it.
 
     Raises NotFound for a VM or site that is not there, BadInput, Conflict as the site says.
     """
@@ -37,6 +40,7 @@ def create_vpg(
             "JournalHistoryInHours": history_hours,
             "CheckpointIntervalInSeconds": interval_seconds,
         },
+        "Scripting": scripting or {},
         "Vms": [{"VmIdentifier": vm_id} for vm_id in dict.fromkeys(vm_ids)],
     }
     settings_id = api.post("/vpgSettings", body)

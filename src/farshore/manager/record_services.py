@@ -29,6 +29,12 @@ def alert_view(alert: Alert) -> AlertView:
     )
 
 
+def without_output(report: ReportView) -> ReportView:
+    """A thousand reports of scripts that print much would be a long list."""
+    scripts = tuple(run.model_copy(update={"output": ""}) for run in report.scripts)
+    return report.model_copy(update={"scripts": scripts})
+
+
 class RecordServices:
     """See api.services for what each method promises."""
 
@@ -84,7 +90,7 @@ class RecordServices:
         ]
 
     async def reports(self, which: ReportFilter) -> list[ReportView]:
-        """Reports of the operations that the filter lets through, newest first.
+        """Reports of the operations that the filter lets through, newest first, without what scripts printed.
 
         One that the other site carries out and does not answer for is told by its task alone, without steps.
         """
@@ -98,7 +104,8 @@ class RecordServices:
         )
         conditions = conditions_of(wanted)
         found = await asyncio.to_thread(self._site.tasks.newest, which.skip + which.limit, *conditions)
-        return [await self._report_of(task.id) for task in found[which.skip :]]
+        reports = [await self._report_of(task.id) for task in found[which.skip :]]
+        return [without_output(report) for report in reports]
 
     async def _report_of(self, task_id: str) -> ReportView:
         try:

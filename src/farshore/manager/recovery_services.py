@@ -101,7 +101,7 @@ class RecoveryServices:
             "force_shutdown": force_shutdown,
             "reverse_protection": reverse_protection,
             "keep_source_vms": keep_source_vms,
-            "continue_on_script_failure": continue_on_script_failure,  # no scripts are run yet
+            "continue_on_script_failure": continue_on_script_failure,
         }
         return await self._at_recovery_site(TaskType.Move, vpg_id, request, who)
 

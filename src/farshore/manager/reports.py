@@ -7,7 +7,8 @@ from typing import Any
 
 from dbos import DBOS
 
-from farshore.errors import FarshoreError, NotFound, NotPermitted
+from farshore.errors import FarshoreError, Fault, NotFound, NotPermitted
+from farshore.model.scripts import ScriptRun
 from farshore.model.task import TaskState
 from farshore.model.views import ReportStep, ReportView
 from farshore.site.peer_server import Call
@@ -18,6 +19,7 @@ from farshore.site.vpg_views import checkpoint_view
 MS = 10**6
 UNTOLD = "show_progress"
 """Steps that only say how far it is; no step of the work."""
+SCRIPTS = ("pre_recovery_script", "post_recovery_script")
 
 
 class Reports:
@@ -69,6 +71,7 @@ class Reports:
             "rpo_seconds": rpo,
             "rto_seconds": None if ran is None else max(0.0, (ran * MS - task.started_ns) / 1e9),
             "steps": tuple(_step(step) for step in steps if step["function_name"] != UNTOLD),
+            "scripts": tuple(run for run in map(_script_run, steps) if run is not None),
         }
         return (await self._of_task(task)).model_copy(update=found)
 
@@ -102,8 +105,18 @@ def _recovered_to(step: Any) -> bool:
     return step["function_name"] == "pin_checkpoint" and isinstance(step["output"], dict)
 
 
+def _script_run(step: Any) -> ScriptRun | None:
+    """What came of the script, if that is such a step and has ended."""
+    if step["function_name"] not in SCRIPTS or not isinstance(step["output"], dict):
+        return None
+    return ScriptRun.model_validate(step["output"])
+
+
 def _step(step: Any) -> ReportStep:
     error = step["error"]
+    script = _script_run(step)
+    if error is None and script is not None and script.failure:
+        error = Fault(script.failure)
     started, completed = step["started_at_epoch_ms"], step["completed_at_epoch_ms"]
     return ReportStep(
         name=step["function_name"].replace("_", " "),

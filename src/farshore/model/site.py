@@ -48,6 +48,8 @@ class SiteSettings(BaseModel):
     keep_discarded_seconds: float = Field(default=86400.0, ge=0.0)
     """How long what is kept that a policy's rollback discarded while the other site was away; 0: it is not kept."""
     default_move_commit_policy: CommitPolicy = CommitPolicy.None_
+    script_user: str = Field(default="nobody", min_length=1, max_length=32, pattern="^[a-z_][a-z0-9_.-]*[$]?$")
+    """As whom pre- and post-recovery scripts run, where the site runs as root; else they run as the site's user."""
     datastores: dict[str, str] = Field(default_factory=dict)
     """Further places for disks besides the site's own store: by name the absolute path of a folder that is there."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

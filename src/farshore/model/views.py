@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from farshore.model.policies import CommitPolicy
 from farshore.model.recovery import RecoveryKind, RecoveryStage
+from farshore.model.scripts import ScriptRun
 from farshore.model.site_kinds import PairingStatus, SiteKind
 from farshore.model.task import TaskState
 from farshore.model.vpg import VpgSettings, VpgVm
@@ -264,6 +265,8 @@ class ReportView(_View):
     vms: tuple[str, ...] = ()
     """Names of the VMs that it was about."""
     steps: tuple[ReportStep, ...] = ()
+    scripts: tuple[ScriptRun, ...] = ()
+    """What came of the pre- and post-recovery scripts."""
 
 
 class TaskFilter(_View):

@@ -7,6 +7,7 @@ from enum import IntEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from farshore.model.recovery import Recovery, WayHome
+from farshore.model.scripts import Script
 
 
 class Priority(IntEnum):
@@ -45,6 +46,10 @@ class VpgSettings(_Record):
     rpo_seconds: int = Field(default=300, ge=1)
     priority: Priority = Priority.Medium
     window_bytes: int = Field(default=64 << 20, ge=16 << 20, le=4 << 30)
+    pre_recovery: Script | None = None
+    """Run at the recovery site before a failover, move or failover test halts or starts anything."""
+    post_recovery: Script | None = None
+    """Run there when the recovered VMs have been started."""
 
 
 class Vpg(_Record):

@@ -113,7 +113,11 @@ async def admit_move(site: Site, task: TaskRow) -> Admitted:
     recovery = _recovery(site, task, "move", [vm.vm_id for vm in row.vpg.vms], settled)
     vpg = changed(row.vpg, recovery=recovery)
     seconds = 0.0 if task.request["force_shutdown"] else site.config.settings.shutdown_seconds
-    request = {"vpg": vpg.model_dump(mode="json"), "shutdown_seconds": seconds}
+    request = {
+        "vpg": vpg.model_dump(mode="json"),
+        "shutdown_seconds": seconds,
+        "continue_on_script_failure": bool(task.request.get("continue_on_script_failure")),
+    }
     admitted = replace(task, vpg_name=vpg.name, request=request)
     return Admitted(admitted, lambda connection: site.vpgs.replace(connection, row, VpgRow(vpg, "active")))
 

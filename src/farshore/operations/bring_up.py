@@ -7,6 +7,7 @@ from typing import Any
 from farshore.errors import FarshoreError
 from farshore.model.recovery import Recovery
 from farshore.model.vpg import Vpg
+from farshore.operations.scripting import Scripts
 from farshore.operations.steps.finish_task import fail_task, show_progress
 from farshore.operations.steps.give_back import give_back, unpin_guard
 from farshore.operations.steps.recovery_rows import claim_undo, enter_before_commit, leave_to_a_person
@@ -21,9 +22,18 @@ from farshore.operations.steps.start_recovered_vms import (
 
 
 async def bring_up(
-    task_id: str, vpg_json: dict[str, Any], recovery: Recovery, checkpoint_id: str | None, *, exact: bool
-) -> dict[str, Any]:
-    """Pin, read the definitions, open the volumes, start the VMs; gives the checkpoint. Raises what hinders it."""
+    task_id: str,
+    vpg_json: dict[str, Any],
+    recovery: Recovery,
+    checkpoint_id: str | None,
+    scripts: Scripts,
+    *,
+    exact: bool,
+) -> tuple[dict[str, Any], str]:
+    """Pin, read the definitions, open the volumes, start the VMs, run the script that follows.
+
+    Gives the checkpoint, and in words how that script failed. Raises what hinders it.
+    """
     vpg, operation = Vpg.model_validate(vpg_json), recovery.operation
     checkpoint: dict[str, Any] = await pin_checkpoint(task_id, vpg.id, checkpoint_id, operation)
     await unpin_guard(vpg.id, operation)
@@ -35,8 +45,9 @@ async def bring_up(
     await show_progress(task_id, 80, "Starting the recovered VMs.")
     await start_recovered_vms(task_id, operation, definitions, disks, views, isolated=False)
     started = await await_running(task_id, operation, len(recovery.vm_ids))
+    note = await scripts.after(checkpoint, started)  # before the time in Before Commit begins
     await enter_before_commit(task_id, vpg_json, checkpoint, started, exact)
-    return checkpoint
+    return checkpoint, note
 
 
 async def all_as_before(task_id: str, vpg: dict[str, Any], error: FarshoreError) -> None:

@@ -13,6 +13,7 @@ from farshore.model.policies import ShutdownPolicy
 from farshore.model.vpg import Vpg
 from farshore.operations.bring_up import all_as_before, bring_up
 from farshore.operations.engine import workflow
+from farshore.operations.scripting import FAILOVER, Scripts
 from farshore.operations.steps.finish_task import complete_task, read_order, show_progress
 from farshore.operations.steps.give_back import end_superseded, guard, stop_tests
 from farshore.operations.steps.halt_vms import cut_last_checkpoint, halt_vms
@@ -30,14 +31,16 @@ async def failover(task_id: str) -> None:
     recovery = recovery_of(Vpg.model_validate(vpg))
     wanted, exact = order["checkpoint_id"], False
     notes: list[str] = []
+    scripts = Scripts(task_id, FAILOVER, Vpg.model_validate(vpg), recovery.vm_ids)
     try:
-        await pin_checkpoint(task_id, vpg_id, wanted, guard(recovery.operation))
+        named = await pin_checkpoint(task_id, vpg_id, wanted, guard(recovery.operation))
         if order["superseded"]:
             await end_superseded(task_id, vpg_id, order["superseded"]["task_id"], order["superseded"]["operation"])
             notes.append(f"It superseded the move {order['superseded']['task_id']}.")
         stopped = await stop_tests(task_id, vpg_id, task_id)
         if stopped:
             notes.append(f"{stopped} failover test{'s were' if stopped > 1 else ' was'} stopped for it.")
+        notes.append(await scripts.before(named if wanted else None))  # it goes on: this may be the worst day
         if recovery.shutdown_policy is not ShutdownPolicy.None_:
             await show_progress(task_id, 10, "Shutting down the protected VMs.")
             force = recovery.shutdown_policy is ShutdownPolicy.ForceShutdown
@@ -54,9 +57,9 @@ async def failover(task_id: str) -> None:
                 )
         if is_whole(Vpg.model_validate(vpg)):
             vpg = await raise_epoch(task_id, vpg)
-        checkpoint = await bring_up(task_id, vpg, recovery, wanted, exact=exact)
+        checkpoint, note = await bring_up(task_id, vpg, recovery, wanted, scripts, exact=exact)
     except FarshoreError as error:
         await all_as_before(task_id, order["vpg"], error)
         return
     words = f"The VMs run as of checkpoint {checkpoint['id']}, before commit."
-    await complete_task(task_id, " ".join([words, *notes]))
+    await complete_task(task_id, " ".join(word for word in (words, *notes, note) if word))

@@ -11,6 +11,7 @@ from farshore.errors import Conflict, FarshoreError
 from farshore.model.vpg import Vpg
 from farshore.operations.bring_up import all_as_before, bring_up
 from farshore.operations.engine import workflow
+from farshore.operations.scripting import MOVE, Scripts
 from farshore.operations.steps.finish_task import complete_task, read_order, show_progress
 from farshore.operations.steps.give_back import guard
 from farshore.operations.steps.halt_vms import cut_last_checkpoint, halt_vms
@@ -22,12 +23,21 @@ LAST_TAG = "last before the move"
 
 @workflow("move")
 async def move(task_id: str) -> None:
-    """Pin, shut down, make the last write durable, fence off the old stream, start the VMs; undone whole on failure."""
+    """Pin, shut down, make the last write durable, fence off the old stream, start the VMs; undone whole on failure.
+
+    The scripts run before the shutdown and after the start.
+    """
     vpg_id, order = await read_order(task_id)
     vpg: dict[str, Any] = order["vpg"]
     recovery = recovery_of(Vpg.model_validate(vpg))
+    scripts = Scripts(task_id, MOVE, Vpg.model_validate(vpg), recovery.vm_ids)
+    notes: list[str] = []
     try:
         await pin_checkpoint(task_id, vpg_id, None, guard(recovery.operation))
+        if order.get("continue_on_script_failure"):
+            notes.append(await scripts.before())
+        else:
+            await scripts.demand_before()
         await show_progress(task_id, 10, "Shutting down the protected VMs.")
         vm_ids = list(recovery.vm_ids)
         states = await halt_vms(task_id, vpg, vm_ids, recovery.operation, order["shutdown_seconds"], True)
@@ -35,11 +45,12 @@ async def move(task_id: str) -> None:
         await show_progress(task_id, 40, "Waiting for the last writes to be durable here.")
         last = await cut_last_checkpoint(task_id, vpg, LAST_TAG, recovery.operation)
         vpg = await raise_epoch(task_id, vpg)
-        await bring_up(task_id, vpg, recovery, last["id"], exact=True)
+        _, note = await bring_up(task_id, vpg, recovery, last["id"], scripts, exact=True)
     except FarshoreError as error:
         await all_as_before(task_id, order["vpg"], error)
         return
-    await complete_task(task_id, f"The VMs run as of checkpoint {last['id']}, their last write in it, before commit.")
+    words = f"The VMs run as of checkpoint {last['id']}, their last write in it, before commit."
+    await complete_task(task_id, " ".join(word for word in (words, *notes, note) if word))
 
 
 def demand_all_halted(vpg: Vpg, states: dict[str, str]) -> None:

@@ -60,11 +60,27 @@ class RecoverySettingsStepApi(Wire):
     reason: str
 
 
+class RecoverySettingsScriptApi(Wire):
+    """Our own: a script that was run. `Output` is the end of what it printed, only where one report is asked for."""
+
+    phase: str
+    command: str
+    exit_status: int | None
+    """None: it was not begun, or was ended from outside."""
+    execution_time: str | None
+    """In seconds."""
+    reason: str
+    """Why it counts as failed."""
+    output: str
+    is_output_cut: bool
+
+
 class RecoverySettingsReportApi(Wire):
     """What it was about and what it did."""
 
     vms: list[RecoverySettingsVmApi]
     steps: list[RecoverySettingsStepApi]
+    scripts: list[RecoverySettingsScriptApi]
 
 
 class RecoveryReportApi(Wire):

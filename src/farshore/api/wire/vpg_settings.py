@@ -1,7 +1,7 @@
 """The settings object of a VPG, as clients fill it.
 
 A new one comes whole, since a client gets it, sets members in place and puts everything back. What this version makes
-no use of (scripts, boot groups, host and datastore choices) is kept in the draft and given back; a commit that sets one
+no use of (boot groups, host and datastore choices) is kept in the draft and given back; a commit that sets one
 of them to something is warned about. `CheckpointIntervalInSeconds`, `JournalHistoryInSeconds` and `WindowInMB` are our
 own: no client of the original knows them, and their defaults do for those.
 """
@@ -40,7 +40,7 @@ class VpgSettingsBasicApi(Wire):
 
 
 class VpgSettingsScriptApi(Wire):
-    """A script of the recovery site."""
+    """A script of the recovery site: the bare name of a file in its folder; 0 s stand for the default."""
 
     command: str | None = None
     parameters: str | None = None

@@ -169,6 +169,8 @@ class VpgApi(Wire):
     latest_checkpoint: CheckpointApi | None
     way_home: WayHomeApi | None
     sync: SyncApi | None
+    pre_recovery_script: str | None
+    post_recovery_script: str | None
 
 
 class VmJournalLimitApi(Wire):
