@@ -141,6 +141,10 @@ def test_m5_scripts_as_they_are_typed(api: Running, typed: Any, tmp_path: Path) 
     refused = typed("vpg", "create", "new", "--vm", "web", "--post-recovery-timeout", "9", "--no-wait", status=2)
     assert "--post-recovery-script" in refused.err
     api.site.standing["settings"] = settings
+    api.site.calls.clear()
+    typed("vpg", "set", VPG, "--pre-recovery-script", "", "--post-recovery-timeout", "60", "--no-wait")
+    changed = api.site.calls[0][1]["order"].settings
+    assert (changed.pre_recovery, changed.post_recovery) == (None, Script(command="start", timeout_seconds=60))
     assert "pre-recovery script" in typed("vpg", "show", VPG).out
     task_id = api.http.post(f"/v1/vpgs/{VPG}/Failover").json()["TaskIdentifier"]
     shown = typed("report", "show", task_id, "--html", str(tmp_path / "page.html")).out

@@ -1,4 +1,4 @@
-"""The options of `farshore vpg create` and `vpg move` about pre- and post-recovery scripts."""
+"""The options of `farshore vpg create`, `vpg set` and `vpg move` about pre- and post-recovery scripts."""
 
 from __future__ import annotations
 
@@ -54,6 +54,16 @@ def scripting_of(pre: Given, post: Given) -> dict[str, Any]:
         if name is not None:
             member = {"Command": name, "Parameters": parameters, "TimeoutInSeconds": seconds or 0}
             found[f"{word.capitalize()}Recovery"] = member
+    return found
+
+
+def changed_scripting(pre: Given, post: Given) -> dict[str, dict[str, Any]]:
+    """What is given of each script, as members of a settings object; an empty name takes the script out."""
+    found = {}
+    for word, given in (("Pre", pre), ("Post", post)):
+        members = zip(("Command", "Parameters", "TimeoutInSeconds"), given, strict=True)
+        if changed := {member: value for member, value in members if value is not None}:
+            found[f"{word}Recovery"] = changed
     return found
 
 

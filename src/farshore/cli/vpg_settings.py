@@ -49,8 +49,17 @@ def create_vpg(
     return task_id_of(api.post(f"/vpgSettings/{settings_id}/commit"))
 
 
-def change_vpg(api: SiteClient, vpg: dict[str, Any], basic: dict[str, Any], add: list[str], remove: list[str]) -> str:
+def change_vpg(
+    api: SiteClient,
+    vpg: dict[str, Any],
+    basic: dict[str, Any],
+    add: list[str],
+    remove: list[str],
+    scripting: dict[str, dict[str, Any]],
+) -> str:
     """Order a VPG changed: members of its settings' Basic, VMs (names or identifiers) to add and to take out.
+
+    `scripting` has members to change, by script.
 
     Gives the task's identifier. Raises NotFound for a VM that is not there, BadInput, Conflict as the site says.
     """
@@ -63,6 +72,7 @@ def change_vpg(api: SiteClient, vpg: dict[str, Any], basic: dict[str, Any], add:
     go = [pick(members, wanted, "VmIdentifier", "VmName", "VM of the VPG")["VmIdentifier"] for wanted in remove]
     stay = [vm_id for vm_id in dict.fromkeys([*present, *come]) if vm_id not in go]
     whole["Basic"] |= basic
+    whole["Scripting"] = {when: script | scripting.get(when, {}) for when, script in whole["Scripting"].items()}
     whole["Vms"] = [vm for vm in whole["Vms"] if vm["VmIdentifier"] in stay]
     whole["Vms"] += [{"VmIdentifier": vm_id} for vm_id in stay if vm_id not in present]
     api.put(f"/vpgSettings/{settings_id}", whole)
