@@ -95,7 +95,7 @@ def test_m5_a_vpg_names_its_scripts_and_its_settings_have_them_whole(api: Runnin
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_m5_a_report_tells_what_scripts_printed(api: Running, notation: str) -> None:
     """With status, seconds and reason."""
-    task_id = api.http.post(f"/v1/vpgs/{VPG}/Failover").json()["TaskIdentifier"]
+    task_id = api.http.post(f"/v1/vpgs/{VPG}/Failover").json()  # by token: a bare text
     reply = api.http.get(f"/v1/reports/recovery/{task_id}", headers=XML if notation == "xml" else {})
     if notation == "json":
         assert reply.json()["RecoverySettings"]["Scripts"] == [
@@ -133,12 +133,12 @@ def typed(api: Running, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
 def test_m5_scripts_as_they_are_typed(api: Running, typed: Any, tmp_path: Path) -> None:
     """At `vpg create`; shown by `vpg show` and `report show`, and in the page that is kept."""
     words = ["--pre-recovery-script", "stop", "--pre-recovery-parameters=--now 'a b'", "--pre-recovery-timeout", "9"]
-    typed("vpg", "create", "new", "--vm", "web", *words, "--post-recovery-script", "start", "--no-wait")
+    typed("vpg", "create", "new", "--vm", "vm 1", *words, "--post-recovery-script", "start", "--no-wait")
     ((_, arguments),) = api.site.calls
     settings = arguments["order"].settings
     assert settings.pre_recovery == Script(command="stop", parameters="--now 'a b'", timeout_seconds=9)
     assert settings.post_recovery == Script(command="start")
-    refused = typed("vpg", "create", "new", "--vm", "web", "--post-recovery-timeout", "9", "--no-wait", status=2)
+    refused = typed("vpg", "create", "new", "--vm", "vm 1", "--post-recovery-timeout", "9", "--no-wait", status=2)
     assert "--post-recovery-script" in refused.err
     api.site.standing["settings"] = settings
     api.site.calls.clear()
@@ -146,7 +146,7 @@ def test_m5_scripts_as_they_are_typed(api: Running, typed: Any, tmp_path: Path) 
     changed = api.site.calls[0][1]["order"].settings
     assert (changed.pre_recovery, changed.post_recovery) == (None, Script(command="start", timeout_seconds=60))
     assert "pre-recovery script" in typed("vpg", "show", VPG).out
-    task_id = api.http.post(f"/v1/vpgs/{VPG}/Failover").json()["TaskIdentifier"]
+    task_id = api.http.post(f"/v1/vpgs/{VPG}/Failover").json()  # by token: a bare text
     shown = typed("report", "show", task_id, "--html", str(tmp_path / "page.html")).out
     assert "PreRecovery quiesce: exit status 3, 1.500 s." in shown
     assert "  | frozen <db>\n" in shown
