@@ -259,10 +259,12 @@ def test_m5_without_a_script_there_is_no_step_for_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("scenario", ["move_scripted", "test_scripted"])
-def test_m5_killed_anywhere_it_ends_alike(tmp_path: Path, scenario: str) -> None:
-    """As without scripts: an operation that is killed (-9) at any of its calls ends as if it had not been."""
-    ended = the_same_end(tmp_path, scenario)
+def test_m5_killed_anywhere_it_ends_alike(tmp_path: Path) -> None:
+    """As without scripts: a move that is killed (-9) at any of its calls ends as if it had not been.
+
+    Test and failover with scripts are in the whole matrix (test_every_kill_point).
+    """
+    ended = the_same_end(tmp_path, "move_scripted")
     assert ended["task"][0] == COMPLETED
     assert "The post-recovery script after ended with exit status 3." in ended["task"][3]
     assert "pre-recovery" not in ended["task"][3]
