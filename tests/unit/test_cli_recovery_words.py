@@ -165,6 +165,7 @@ def test_the_plan_of_a_failover_says_what_it_puts_an_end_to():
 def test_the_plan_of_a_move_and_of_its_commit_say_what_becomes_of_the_old_vms(reverse: bool, keep: bool, said: str):
     """What is deleted is told in capitals, both times."""
     asked: dict[str, Any] = {"force": False, "shutdown_seconds": 300.0, "policy": 2, "seconds": 0}
+    asked["despite_script"] = False
     assert said in move_plan(API, VPG, ["db"], reverse=reverse, keep=keep, **asked).to_json()["at the commit"]
     assert said in commit_plan(API, VPG, _in("before_commit", "move"), reverse=reverse, keep=keep).to_json()["then"]
 
@@ -260,3 +261,18 @@ def test_a_log_gets_a_line_for_new_words_and_now_and_then_for_new_figures(
 ):
     """Where there is no terminal for a bar."""
     assert _worth_a_line(note, told, seconds) == worth
+
+
+@pytest.mark.parametrize(
+    ("despite", "said"), [(True, "it goes on all the same"), (False, "the move ends, with all as")]
+)
+def test_m5_the_plan_of_a_move_names_the_scripts_and_what_their_failure_does(despite: bool, said: str):
+    """And that of a failover; a VPG without scripts has no such line."""
+    asked: dict[str, Any] = {"force": False, "shutdown_seconds": 300.0, "policy": 2, "seconds": 0}
+    asked |= {"reverse": True, "keep": False, "despite_script": despite}
+    scripted = VPG | {"PreRecoveryScript": "stop", "PostRecoveryScript": "start"}
+    told = move_plan(API, scripted, ["db"], **asked).to_json()["scripts"]
+    assert told.startswith("stop runs first at ")
+    assert said in told
+    assert told.endswith("start runs when the recovered VMs were started")
+    assert "scripts" not in move_plan(API, VPG, ["db"], **asked).to_json()
