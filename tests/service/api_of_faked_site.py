@@ -74,6 +74,7 @@ class Sender:
     def send(self, path: str, method: str, text: bytes, notation: str) -> httpx.Response:
         """Send it to that route, to things that are there."""
         names = {"vpg_id": VPG, "settings_id": self.draft, "name": "anna", "vm_id": self.vm, "site_id": "x"}
+        names |= {"piece_id": "a", "time_stamp": "2026-11-25", "kept_id": "x"}
         headers = {"Content-Type": f"application/{notation}"}
         return self.http.request(method, path.format(**names), content=text, headers=headers)
 

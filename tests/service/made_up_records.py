@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from farshore.errors import NotFound
+from farshore.errors import BadInput, NotFound
 from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, ReportFilter
 from farshore.model.scripts import ScriptRun
+from farshore.model.settings_export import ExportedVpg, SettingsExport
 from farshore.model.task import TaskState
 from farshore.model.views import CheckpointView, ReportStep, ReportView, TaskView
+from farshore.model.vpg import VpgSettings, VpgVm
 
 VPG = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 START_NS = 1_795_600_000_123_456_789
@@ -78,6 +80,21 @@ def made_up_events() -> list[EventView]:
     ]
 
 
+def made_up_exported() -> tuple[ExportedVpg, ...]:
+    """The VPG as it once was set, and one that is not there any more."""
+    north, south = "1111", "2222"
+    sites = {
+        "protected_site_id": "-".join((north * 2, north, "4111", "8111", north * 3)),
+        "protected_site_name": "north",
+        "recovery_site_id": "-".join((south * 2, south, "4222", "8222", south * 3)),
+        "recovery_site_name": "south <2>",
+    }
+    gone = ExportedVpg(vpg_id=VPG.replace("a", "b"), name="Payroll", vms=(VpgVm(vm_id="vm-7", vm_name="x"),), **sites)
+    settings = VpgSettings(history_seconds=7200, rpo_seconds=77)
+    vms = tuple(VpgVm(vm_id=f"vm-{n}", vm_name=f"vm {n}") for n in (1, 2, 3, 4))
+    return ExportedVpg(vpg_id=VPG, name="Löhne <&>", settings=settings, vms=vms, **sites), gone
+
+
 @dataclass
 class MadeUpRecords:
     """Alerts, events and reports in memory."""
@@ -88,6 +105,7 @@ class MadeUpRecords:
     """As what every task ends at the second look; None: none ends."""
     dismissed: frozenset[str] = frozenset()
     """Identifiers of alerts."""
+    exports: list[SettingsExport] = field(default_factory=list)
 
     async def reports(self, which: ReportFilter) -> list[ReportView]:
         """Of the tasks that were ordered; what is asked for is noted."""
@@ -114,6 +132,24 @@ class MadeUpRecords:
         if vm_id not in {"held-1", "held-2"}:
             raise NotFound(f"No VM {vm_id} is held.", "")
         self.calls.append(("release_vm", (vm_id, who)))
+
+    async def export_settings(self, names: tuple[str, ...]) -> SettingsExport:
+        """Kept in memory: those two, or those named."""
+        for name in names:
+            if name not in {"Payroll", "Löhne <&>"}:
+                raise BadInput(f"VpgNames: there is no VPG {name}.", "")
+        vpgs = tuple(vpg for vpg in made_up_exported() if not names or vpg.name in names)
+        export = SettingsExport(time_ns=(1_800_000_000 + len(self.exports)) * SECOND, vpgs=vpgs)
+        self.exports.append(export)
+        return export
+
+    async def settings_exports(self) -> list[int]:
+        """Of those in memory."""
+        return [export.time_ns for export in reversed(self.exports)]
+
+    async def settings_export(self, time_ns: int) -> SettingsExport | None:
+        """One of them."""
+        return next((export for export in self.exports if export.time_ns == time_ns), None)
 
     async def events(self, which: EventFilter) -> list[EventView]:
         """All three, of which the filter's kinds, account, VPG and identifier choose; the filter is noted."""

@@ -144,7 +144,8 @@ class MadeUpSite(MadeUpAccounts, MadeUpRecords):
         if site_id not in {NORTH, SOUTH}:
             raise NotFound(f"There is no site {site_id}.", "")
         disk = SiteDiskView(disk_id="disk-a", size_bytes=1 << 30)
-        return [SiteVmView(vm_id=f"vm-{n}", vm_name=f"vm {n}", site_id=site_id, disks=(disk,)) for n in (1, 2)]
+        more: dict[str, Any] = {"site_id": site_id, "disks": (disk,), "nic_ids": ("nic-a", "nic-b")}
+        return [SiteVmView(vm_id=f"vm-{n}", vm_name=f"vm {n}", **more) for n in (1, 2)]
 
     async def site_resources(self, site_id: str) -> SiteResourcesView:
         """One of each."""

@@ -43,6 +43,7 @@ MANDATORY: dict[str, dict[str, Any]] = {
     "CheckpointsDataApi": {"CheckpointName": "x"},
     "PairDataApi": {"HostName": "127.0.0.1", "Token": "x"},
     "VpgSettingsVmApi": {"VmIdentifier": "vm1"},
+    "CopyVpgSettingsApi": {"VpgIdentifier": "x"},
     "VpgCreateDataApi": {
         "VpgName": "x",
         "SourceSiteIdentifier": "n",

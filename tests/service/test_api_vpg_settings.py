@@ -96,13 +96,64 @@ def test_parts_are_read_put_and_reset(api: Running) -> None:
     assert api.http.put(f"{PATH}/{made}/BASIC", json={"Name": "y", "RpoInSeconds": 9}).status_code == 200
     basic = api.http.get(f"{PATH}/{made}/basic").json()
     assert (basic["Name"], basic["RpoInSeconds"], basic["ProtectedSiteIdentifier"]) == ("y", 9, NORTH)
-    for part in ("bootgroup", "journal", "networks", "recovery", "scripting"):
+    for part in ("bootgroup", "journal", "networks", "recovery", "scratch", "scripting"):
         content = api.http.get(f"{PATH}/{made}/{part}").json()
         assert api.http.put(f"{PATH}/{made}/{part}", json=content).status_code == 200
         assert api.http.delete(f"{PATH}/{made}/{part}").status_code == 200
     assert api.http.put(f"{PATH}/{made}/vms/vm-1", json={"VmIdentifier": "vm-1"}).status_code == 404
     assert api.http.delete(f"{PATH}/{made}").status_code == 200
     assert api.http.get(f"{PATH}/{made}/basic").status_code == 404
+
+
+def test_volumes_and_nics_are_what_the_vm_has_with_what_was_set(api: Running) -> None:
+    """What is put is given back, also in the whole object; a nic that is deleted has its defaults again."""
+    made = api.http.post(PATH, json={"Basic": {"Priority": "high"}, "Vms": [{"VmIdentifier": "vm-1"}]}).json()
+    vm = f"{PATH}/{made}/vms/vm-1"
+    assert api.http.get(f"{PATH}/{made}/priority").json() == "High"
+    (volume,) = api.http.get(f"{vm}/Volumes").json()
+    assert (volume["VolumeIdentifier"], volume["Datastore"]["IsThin"]) == ("disk-a", True)
+    before = api.http.get(f"{vm}/nics").json()
+    assert [nic["NicIdentifier"] for nic in before] == ["nic-a", "nic-b"]
+    assert before[0]["Failover"]["Hypervisor"]["IpConfig"] is None
+    nic = {"failover": {"hypervisor": {"IpConfig": {"StaticIp": "192.0.2.1"}, "ShouldReplaceIpConfiguration": "True"}}}
+    assert api.http.put(f"{vm}/nics/NIC-B", json=nic).json()["NicIdentifier"] == "nic-b"
+    assert api.http.put(f"{vm}/volumes/disk-a", json={"Datastore": {"IsThin": False}}).status_code == 200
+    whole = api.http.get(f"{PATH}/{made}").json()["Vms"][0]
+    assert whole["Nics"] == [api.http.get(f"{vm}/nics/nic-b").json()]
+    assert whole["Nics"][0]["Failover"]["Hypervisor"]["IpConfig"]["StaticIp"] == "192.0.2.1"
+    assert whole["Volumes"][0]["Datastore"]["IsThin"] is False
+    assert api.http.delete(f"{vm}/nics/nic-b").json() == "nic-b"
+    assert api.http.get(f"{vm}/nics").json() == before
+    for missing in ("nics/x", "volumes/x"):
+        assert api.http.put(f"{vm}/{missing}", json={}).status_code == 404
+
+
+def test_volumes_and_nics_in_xml(api: Running) -> None:
+    """A GET in XML, and that text put back."""
+    made = api.http.post(PATH, json={"Vms": [{"VmIdentifier": "vm-1"}]}).json()
+    for piece in ("volumes/disk-a", "nics/nic-a"):
+        path = f"{PATH}/{made}/vms/vm-1/{piece}"
+        document = api.http.get(path, headers={"Accept": "application/xml"})
+        put = api.http.put(path, content=document.content, headers={"Content-Type": "application/xml"})
+        assert put.text == document.text
+        assert api.http.get(path, headers={"Accept": "application/xml"}).text == document.text
+
+
+def test_what_is_kept_and_not_carried_out_is_named_at_the_commit(api: Running) -> None:
+    """Of the VPG and of its VMs; what only repeats the defaults is not."""
+    basic = {"Name": "x", "RecoverySiteIdentifier": SOUTH}
+    plain = {"VmIdentifier": "vm-1", "Volumes": [{"VolumeIdentifier": "disk-a"}], "Nics": [{"NicIdentifier": "nic-a"}]}
+    limits = {"Scratch": {"Limitation": {"HardLimitInMB": 0}}}
+    made = api.http.post(PATH, json={"Basic": basic, "Vms": [plain | limits], **limits}).json()
+    assert "warning" not in api.http.post(f"{PATH}/{made}/commit").headers
+    limits = {"Scratch": {"Limitation": {"HardLimitInMB": 7}}}
+    vm = plain | limits | {"Volumes": [{"VolumeIdentifier": "disk-a", "Datastore": {"IsThin": False}}]}
+    vm |= {"Nics": [{"Failover": {"Hypervisor": {"DnsSuffix": "example"}}}]}
+    made = api.http.post(PATH, json={"Basic": basic, "Vms": [vm], **limits}).json()
+    told = api.http.post(f"{PATH}/{made}/commit").headers["warning"]
+    for member in (" Scratch", "Vms.Scratch", "Vms.Volumes", "Vms.Nics"):
+        assert member in told
+    assert "Vms.Journal" not in told
 
 
 @pytest.mark.parametrize(

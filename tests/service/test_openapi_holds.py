@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ class Calls:
             "site_id": [NORTH],
             "task_id": self.tasks[-20:],
             "name": ["anna"],
+            "piece_id": ["a"],
+            "time_stamp": [time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())],
         }
         return known.get(name, [])
 

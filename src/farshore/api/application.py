@@ -31,8 +31,10 @@ from farshore.api.routes import (
     virtualization_sites,
     vms,
     vpg_actions,
+    vpg_exports,
     vpg_settings,
     vpg_settings_parts,
+    vpg_settings_vms,
     vpgs,
 )
 from farshore.api.services import Services
@@ -74,6 +76,8 @@ ROUTERS = (
     events.router,
     catalog.router,
     empty_lists.router,
+    vpg_exports.router,  # before the settings objects: its words stand where their identifiers do
+    vpg_settings_vms.router,
     vpg_settings_parts.router,
     vpg_settings.router,
     not_offered.router,  # last: its paths hold everything below them

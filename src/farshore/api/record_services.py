@@ -1,15 +1,16 @@
-"""What the API needs of a site's records and of the VMs that are held there: a part of `Services`."""
+"""What the API needs of a site's records, of the VMs held there and of exports: a part of `Services`."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, KnownVpg, ReportFilter
+from farshore.model.settings_export import SettingsExport
 from farshore.model.views import ReportView
 
 
 class RecordServices(Protocol):
-    """Alerts, events, reports and held VMs of the site behind the API; the promises are those of `Services`."""
+    """Alerts, events, reports, held VMs, exports of the site behind the API; the promises are those of `Services`."""
 
     async def known_vpg(self, vpg_id: str) -> KnownVpg | None:
         """What the site's own record says of a VPG, or None; it asks nobody, and answers at once."""
@@ -31,3 +32,12 @@ class RecordServices(Protocol):
 
     async def release_vm(self, vm_id: str, who: str) -> None:
         """Let the VM be started again; an event tells who. NotFound, Conflict (a VPG needs it held), Unavailable."""
+
+    async def export_settings(self, names: tuple[str, ...]) -> SettingsExport:
+        """Keep what the VPGs of these names (none: all) are set to, durable when this returns. BadInput."""
+
+    async def settings_exports(self) -> list[int]:
+        """When the exports were made that are still kept, unix nanoseconds, newest first."""
+
+    async def settings_export(self, time_ns: int) -> SettingsExport | None:
+        """The export of that second, or None."""

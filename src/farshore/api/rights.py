@@ -95,15 +95,24 @@ read_site   GET     /v1/vras/ipconfigurationtypes
 read_site   GET     /v1/vras/statuses
 read_site   GET     /v1/vras/{vra_id}
 read_site   GET     /v1/vpgSettings
+read_site   GET     /v1/vpgSettings/exportedSettings
+read_site   POST    /v1/vpgSettings/exportedSettings/{time_stamp}
+read_site   GET     /v1/vpgSettings/exportedSettings/{time_stamp}/vpgsinfo
 read_site   GET     /v1/vpgSettings/{settings_id}
 read_site   GET     /v1/vpgSettings/{settings_id}/basic
 read_site   GET     /v1/vpgSettings/{settings_id}/bootgroup
 read_site   GET     /v1/vpgSettings/{settings_id}/journal
 read_site   GET     /v1/vpgSettings/{settings_id}/networks
+read_site   GET     /v1/vpgSettings/{settings_id}/priority
 read_site   GET     /v1/vpgSettings/{settings_id}/recovery
+read_site   GET     /v1/vpgSettings/{settings_id}/scratch
 read_site   GET     /v1/vpgSettings/{settings_id}/scripting
 read_site   GET     /v1/vpgSettings/{settings_id}/vms
 read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}
+read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}/nics
+read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}/nics/{piece_id}
+read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}/volumes
+read_site   GET     /v1/vpgSettings/{settings_id}/vms/{vm_id}/volumes/{piece_id}
 
 operate     POST    /v1/alerts/{alert_id}/dismiss
 operate     POST    /v1/alerts/{alert_id}/undismiss
@@ -135,6 +144,9 @@ administer  POST    /v1/peersites/generatetoken
 administer  POST    /v1/vpgs
 administer  DELETE  /v1/vpgs/{vpg_id}
 administer  POST    /v1/vpgSettings
+administer  POST    /v1/vpgSettings/copyVpgSettings
+administer  POST    /v1/vpgSettings/exportSettings
+administer  POST    /v1/vpgSettings/import
 administer  DELETE  /v1/vpgSettings/{settings_id}
 administer  PUT     /v1/vpgSettings/{settings_id}
 administer  POST    /v1/vpgSettings/{settings_id}/commit
@@ -148,11 +160,16 @@ administer  DELETE  /v1/vpgSettings/{settings_id}/networks
 administer  PUT     /v1/vpgSettings/{settings_id}/networks
 administer  DELETE  /v1/vpgSettings/{settings_id}/recovery
 administer  PUT     /v1/vpgSettings/{settings_id}/recovery
+administer  DELETE  /v1/vpgSettings/{settings_id}/scratch
+administer  PUT     /v1/vpgSettings/{settings_id}/scratch
 administer  DELETE  /v1/vpgSettings/{settings_id}/scripting
 administer  PUT     /v1/vpgSettings/{settings_id}/scripting
 administer  POST    /v1/vpgSettings/{settings_id}/vms
 administer  DELETE  /v1/vpgSettings/{settings_id}/vms/{vm_id}
 administer  PUT     /v1/vpgSettings/{settings_id}/vms/{vm_id}
+administer  DELETE  /v1/vpgSettings/{settings_id}/vms/{vm_id}/nics/{piece_id}
+administer  PUT     /v1/vpgSettings/{settings_id}/vms/{vm_id}/nics/{piece_id}
+administer  PUT     /v1/vpgSettings/{settings_id}/vms/{vm_id}/volumes/{piece_id}
 """
 
 Route = tuple[str, str]

@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from farshore.api.scripting import scripts_of, tell_scripts
 from farshore.api.wire.actions import VpgCreateDataApi
-from farshore.api.wire.model import spelled
-from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi, VpgSettingsVmApi
+from farshore.api.wire.model import Wire, spelled
+from farshore.api.wire.vpg_settings import VpgSettingsApi, VpgSettingsBasicApi
+from farshore.api.wire.vpg_settings_vms import VpgSettingsVmApi
 from farshore.errors import BadInput
+from farshore.model.settings_export import ExportedVpg
 from farshore.model.views import VpgOrder, VpgView
 from farshore.model.vpg import VpgSettings
 
@@ -24,7 +26,7 @@ _MEMBERS = {
 }
 
 
-def settings_of_vpg(view: VpgView) -> VpgSettingsApi:
+def settings_of_vpg(view: VpgView | ExportedVpg) -> VpgSettingsApi:
     """The settings object that would make the VPG what it is."""
     settings = view.settings
     hours, rest = divmod(settings.history_seconds, 3600)
@@ -107,7 +109,31 @@ def unused_members(content: VpgSettingsApi) -> list[str]:
         found.append("Journal.Limitation (the store's reserve holds)")
     if any(content.recovery.model_dump(exclude_none=True).values()):
         found.append("Recovery")
-    return found
+    if _says(content.scratch):
+        found.append("Scratch (the store's reserve holds)")
+    return found + _unused_of_vms(content)
+
+
+def _unused_of_vms(content: VpgSettingsApi) -> list[str]:
+    kept = {
+        "Journal": (vm.journal for vm in content.vms),
+        "Scratch": (vm.scratch for vm in content.vms),
+        "Volumes": (volume for vm in content.vms for volume in vm.volumes),
+        "Nics (networks and addresses stay as they are)": (nic for vm in content.vms for nic in vm.nics),
+    }
+    return [f"Vms.{member}" for member, parts in kept.items() if any(map(_says, parts))]
+
+
+def _says(part: Wire) -> bool:
+    """Whether it sets something besides its own identifier."""
+    return _holds(part.model_dump(exclude_defaults=True, exclude={"volume_identifier", "nic_identifier"}))
+
+
+def _holds(value: Any) -> bool:
+    """False is something where the default is true; 0 and empty texts are what clients send for nothing."""
+    if isinstance(value, dict):
+        return any(map(_holds, value.values()))
+    return value is False or bool(value)
 
 
 def order_of_old_create(body: VpgCreateDataApi) -> VpgOrder:

@@ -315,6 +315,7 @@ def _vm_json(summary: VmSummary) -> dict[str, Any]:
         "label": summary.label,
         "serial_log": _text(summary.serial_log),
         "pid": summary.pid,
+        "nics": [nic.id for nic in summary.definition.nics] if summary.definition else [],
         "disks": [
             {
                 "disk_id": d.disk_id,

@@ -25,6 +25,7 @@ from farshore.cli import (
     task_commands,
     vm_commands,
     vpg_commands,
+    vpg_export_commands,
 )
 from farshore.cli.exit_codes import ExitCode, exit_code_of
 from farshore.errors import FarshoreError
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
     vpg.add_typer(steering_commands.app)
     vpg.add_typer(change_commands.app)
     vpg.add_typer(recovery_commands.app)
+    vpg.add_typer(vpg_export_commands.app)
     app.add_typer(vpg, name="vpg")
     app.add_typer(task_commands.app, name="task")
     app.add_typer(alert_commands.app, name="alert")

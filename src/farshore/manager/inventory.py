@@ -27,6 +27,7 @@ def _vm_view(site_id: str, told: dict[str, Any]) -> SiteVmView:
         power=told["power"],
         disks=disks,
         problem=told.get("problem") or "",
+        nic_ids=tuple(told.get("nics", ())),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from farshore import __version__
 from farshore.errors import BadInput, NotFound
 from farshore.manager.account_services import AccountServices
+from farshore.manager.export_services import ExportServices
 from farshore.manager.filters import conditions_of
 from farshore.manager.held_services import HeldServices
 from farshore.manager.inventory import Inventory
@@ -59,7 +60,7 @@ def task_view(task: TaskRow) -> TaskView:
     )
 
 
-class ManagerServices(AccountServices, HeldServices, RecordServices, RecoveryServices):
+class ManagerServices(AccountServices, ExportServices, HeldServices, RecordServices, RecoveryServices):
     """The site behind the API."""
 
     def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:

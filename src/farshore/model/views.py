@@ -73,6 +73,8 @@ class SiteVmView(_View):
     power: str = "unknown"
     disks: tuple[SiteDiskView, ...] = ()
     problem: str = ""
+    nic_ids: tuple[str, ...] = ()
+    """Identifiers of its network interfaces."""
 
 
 class ResourceView(_View):

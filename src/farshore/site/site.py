@@ -20,6 +20,7 @@ from farshore.site.peer_client import PeerClient
 from farshore.site.peers import Peers
 from farshore.site.persistence import Database, open_database
 from farshore.site.settings import Settings
+from farshore.site.settings_exports import SettingsExports
 from farshore.site.tasks import Tasks
 from farshore.site.vpgs import VpgRow, Vpgs
 
@@ -44,6 +45,7 @@ class Site:
     client: PeerClient
     appliances: Appliances
     pairing: Pairing
+    exports: SettingsExports
 
     @property
     def id(self) -> str:
@@ -108,4 +110,5 @@ def open_site(folder: Path, appliance: Appliance) -> Site:
         client=client,
         appliances=Appliances(config.site_id, appliance, client),
         pairing=Pairing(config, identity, database, peers, client, alerts),
+        exports=SettingsExports(folder / "manager" / "exports"),
     )

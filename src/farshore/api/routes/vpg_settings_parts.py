@@ -20,9 +20,10 @@ from farshore.api.wire.vpg_settings import (
     VpgSettingsNetworksApi,
     VpgSettingsRecoveryApi,
     VpgSettingsScriptsApi,
-    VpgSettingsVmApi,
 )
+from farshore.api.wire.vpg_settings_vms import VpgSettingsScratchApi, VpgSettingsVmApi
 from farshore.errors import NotFound
+from farshore.model.enumerations import word
 
 PATH = "/v1/vpgSettings/{settings_id}"
 router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
@@ -44,6 +45,7 @@ PARTS = (
     Part("journal", "journal", VpgSettingsJournalApi),
     Part("networks", "networks", VpgSettingsNetworksApi),
     Part("recovery", "recovery", VpgSettingsRecoveryApi),
+    Part("scratch", "scratch", VpgSettingsScratchApi),
     Part("scripting", "scripting", VpgSettingsScriptsApi),
 )
 
@@ -88,11 +90,19 @@ for _part in PARTS:
     router.add_api_route(f"/{_part.piece}", _reset(_part), methods=["DELETE"], name=f"reset {_part.piece}")
 
 
-def _with_vms(content: VpgSettingsApi, vms: list[VpgSettingsVmApi]) -> VpgSettingsApi:
+@router.get("/priority")
+async def get_priority(request: Request, settings_id: str) -> Response:
+    """The priority by its name."""
+    return reply_text(request, word(state_of(request).store.get(settings_id).basic.priority))
+
+
+def with_vms(content: VpgSettingsApi, vms: list[VpgSettingsVmApi]) -> VpgSettingsApi:
+    """The settings object with these VMs."""
     return content.model_copy(update={"vms": vms})
 
 
-def _vm(content: VpgSettingsApi, vm_id: str) -> VpgSettingsVmApi:
+def find_vm(content: VpgSettingsApi, vm_id: str) -> VpgSettingsVmApi:
+    """The VM of a settings object. Raises NotFound."""
     for vm in content.vms:
         if vm.vm_identifier.lower() == vm_id.lower():
             return vm
@@ -112,14 +122,14 @@ async def add_vm(request: Request, settings_id: str) -> Response:
     content = store.get(settings_id)
     body = await read_body(request, VpgSettingsVmApi)
     others = [vm for vm in content.vms if vm.vm_identifier != body.vm_identifier]
-    store.put(settings_id.lower(), _with_vms(content, [*others, body]))
+    store.put(settings_id.lower(), with_vms(content, [*others, body]))
     return reply_text(request, body.vm_identifier)
 
 
 @router.get("/vms/{vm_id}")
 async def get_vm(request: Request, settings_id: str, vm_id: str) -> Response:
     """One VM."""
-    return reply(request, _vm(state_of(request).store.get(settings_id), vm_id))
+    return reply(request, find_vm(state_of(request).store.get(settings_id), vm_id))
 
 
 @router.put("/vms/{vm_id}")
@@ -127,10 +137,10 @@ async def put_vm(request: Request, settings_id: str, vm_id: str) -> Response:
     """Replace what is set for a VM."""
     store = state_of(request).store
     content = store.get(settings_id)
-    known = _vm(content, vm_id)
+    known = find_vm(content, vm_id)
     body = await read_body(request, VpgSettingsVmApi)
     body = body.model_copy(update={"vm_identifier": known.vm_identifier})
-    store.put(settings_id.lower(), _with_vms(content, [body if vm is known else vm for vm in content.vms]))
+    store.put(settings_id.lower(), with_vms(content, [body if vm is known else vm for vm in content.vms]))
     return reply(request, body)
 
 
@@ -139,6 +149,6 @@ async def delete_vm(request: Request, settings_id: str, vm_id: str) -> Response:
     """Take a VM out."""
     store = state_of(request).store
     content = store.get(settings_id)
-    known = _vm(content, vm_id)
-    store.put(settings_id.lower(), _with_vms(content, [vm for vm in content.vms if vm is not known]))
+    known = find_vm(content, vm_id)
+    store.put(settings_id.lower(), with_vms(content, [vm for vm in content.vms if vm is not known]))
     return reply_text(request, known.vm_identifier)

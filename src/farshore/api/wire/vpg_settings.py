@@ -14,6 +14,11 @@ from pydantic import Field, PlainSerializer
 
 from farshore.api.wire.model import Wire
 from farshore.api.wire.scalars import Boolean, Choice, Decimal, WholeNumber
+from farshore.api.wire.vpg_settings_vms import (
+    VpgSettingsJournalLimitationApi,
+    VpgSettingsScratchApi,
+    VpgSettingsVmApi,
+)
 from farshore.model.enumerations import word
 from farshore.model.vpg import Priority
 
@@ -68,15 +73,6 @@ class VpgSettingsBootGroupsApi(Wire):
     boot_groups: list[VpgSettingsBootGroupApi] = Field(default_factory=list)
 
 
-class VpgSettingsJournalLimitationApi(Wire):
-    """How big a journal may grow."""
-
-    hard_limit_in_mb: WholeNumber | None = None
-    hard_limit_in_percent: WholeNumber | None = None
-    warning_threshold_in_mb: WholeNumber | None = None
-    warning_threshold_in_percent: WholeNumber | None = None
-
-
 class VpgSettingsJournalApi(Wire):
     """Where the journal is kept."""
 
@@ -115,25 +111,6 @@ class VpgSettingsRecoveryApi(Wire):
     resource_pool_identifier: str | None = None
 
 
-class VpgSettingsVmRecoveryApi(Wire):
-    """Where a VM is recovered."""
-
-    host_identifier: str | None = None
-    host_cluster_identifier: str | None = None
-    datastore_identifier: str | None = None
-    datastore_cluster_identifier: str | None = None
-    folder_identifier: str | None = None
-    resource_pool_identifier: str | None = None
-
-
-class VpgSettingsVmApi(Wire):
-    """A VM of the VPG."""
-
-    vm_identifier: str = Field(min_length=1)
-    boot_group_identifier: str | None = None
-    recovery: VpgSettingsVmRecoveryApi = VpgSettingsVmRecoveryApi()
-
-
 class VpgSettingsApi(Wire):
     """The whole object. `VpgIdentifier`: the VPG that it changes; null for a new one."""
 
@@ -144,6 +121,7 @@ class VpgSettingsApi(Wire):
     journal: VpgSettingsJournalApi = VpgSettingsJournalApi()
     networks: VpgSettingsNetworksApi = VpgSettingsNetworksApi()
     recovery: VpgSettingsRecoveryApi = VpgSettingsRecoveryApi()
+    scratch: VpgSettingsScratchApi = VpgSettingsScratchApi()
     scripting: VpgSettingsScriptsApi = VpgSettingsScriptsApi()
     vms: list[VpgSettingsVmApi] = Field(default_factory=list)
 
