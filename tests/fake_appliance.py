@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from farshore.errors import Conflict, FarshoreError, NotFound, Unavailable
+from tests.fake_copies import FakeCopies
 from tests.killer import Killer
 
 DISKS = [{"id": "a", "path": "/a.raw", "size_bytes": 1 << 20}, {"id": "b", "path": "/b.raw", "size_bytes": 1 << 20}]
@@ -30,7 +31,7 @@ RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", 
 
 
 @dataclass
-class FakeAppliance:
+class FakeAppliance(FakeCopies):
     """The appliance of one site; `refuse` names calls that answer Conflict, `silent` that it answers nothing."""
 
     folder: Path
@@ -292,52 +293,6 @@ class FakeAppliance:
         """Two, the second with more room."""
         rooms = state.get("rooms", {"d1": 10, "d2": 20})
         return [{"datastore_id": one, "name": f"store {one}", "room_bytes": room} for one, room in rooms.items()]
-
-    def _begin_clone(
-        self,
-        state: dict[str, Any],
-        vpg_id: str,
-        operation: str,
-        checkpoint: dict[str, Any],
-        datastore_id: str,
-        definitions: list[Any],
-        volumes: dict[str, Any],
-    ) -> None:
-        assert state["pins"].get(operation) == checkpoint["id"]
-        assert {d["id"] for d in definitions} == set(volumes)
-        what = {"checkpoint": checkpoint["id"], "datastore": datastore_id, "volumes": volumes, "state": "copying"}
-        state["clones"].setdefault(operation, what | {"looked": 0})
-
-    def _clone_status(self, state: dict[str, Any], operation: str) -> dict[str, Any]:
-        """The first answer is "copying", later ones are "copied"; with "unwell" it fails."""
-        record = state["clones"].get(operation)
-        if record is None:
-            raise NotFound("There is no such clone.", "")
-        if state.get("unwell"):
-            record["state"] = "failed"
-        told = {"state": record["state"], "reason": "The store is full.", "done_bytes": 1, "total_bytes": 2}
-        told["read_bytes"] = 3
-        if record["state"] == "copying":
-            record["state"] = "copied"
-        return told
-
-    def _adopt_clone(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
-        record = state["clones"][operation]
-        assert record["state"] in ("copied", "adopted")
-        record["state"] = "adopted"
-        vms = [{"id": f"c-{vm}", "name": f"name-{vm} (clone)", "disks": DISKS} for vm in record["volumes"]]
-        state["cloned"] |= {vm["id"]: vm["name"] for vm in vms}
-        return vms
-
-    def _keep_clone(self, state: dict[str, Any], operation: str) -> None:
-        if state["clones"].get(operation, {}).get("state") == "adopted":
-            del state["clones"][operation]
-
-    def _remove_clone(self, state: dict[str, Any], vpg_id: str, operation: str) -> None:
-        state["pins"].pop(operation, None)
-        record = state["clones"].pop(operation, None)
-        for vm in record["volumes"] if record else ():
-            state["cloned"].pop(f"c-{vm}", None)
 
     def _recovered_status(self, state: dict[str, Any], operation: str) -> list[dict[str, Any]]:
         return list(state["recovered"].get(operation, []))

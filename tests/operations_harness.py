@@ -61,6 +61,7 @@ SCRIPTED: dict[str, Any] = {
     "pre_recovery": {"command": "before", "parameters": "a 'b c'"},
     "post_recovery": {"command": "after"},
 }
+KEEP: dict[str, Any] = {"force": False, "keep_recovery_volumes": True}
 AWAY: dict[str, Any] = {"reverse_protection": False, "keep_source_vms": False}
 
 
@@ -105,6 +106,9 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
             {"force": True, "keep_recovery_volumes": False},
             {"stuck": True, "beside": CLONE},
         ),
+        "keep": (["protect"], TaskType.RemoveProtectionGroup, KEEP, {}),
+        "keep_by_force": (["protect"], TaskType.RemoveProtectionGroup, KEEP | {"force": True}, {}),
+        "keep_unwell": (["protect"], TaskType.RemoveProtectionGroup, KEEP, {"unwell": True}),
         "failover": (["protect", "test"], TaskType.FailOver, FAILOVER, {}),
         "failover_halting": (["protect"], TaskType.FailOver, FAILOVER | {"shutdown_policy": 2}, {}),
         "failover_of_one": (["protect"], TaskType.FailOver, FAILOVER | {"vm_ids": ["vm1"]}, {}),
@@ -138,6 +142,10 @@ SCENARIOS: dict[str, tuple[list[str], TaskType, dict[str, Any], dict[str, Any]]]
     | {
         f"clone_refused_{call}": (["protect"], TaskType.Clone, CLONE, {"south": frozenset({call})})
         for call in ("begin_clone", "adopt_clone")
+    }
+    | {
+        f"keep_refused_{call}": (["protect"], TaskType.RemoveProtectionGroup, KEEP, {"south": frozenset({call})})
+        for call in ("begin_keep", "finish_keep", "forget_vpg")
     }
     | {
         f"failover_refused_{call}": (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farshore.errors import BadInput, NotFound
+from farshore.model.kept import KeptVolumesView, KeptVolumeView
 from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, ReportFilter
 from farshore.model.scripts import ScriptRun
 from farshore.model.settings_export import ExportedVpg, SettingsExport
@@ -16,6 +17,7 @@ from farshore.model.vpg import VpgSettings, VpgVm
 VPG = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 START_NS = 1_795_600_000_123_456_789
 SECOND = 1_000_000_000
+KEPT = "c0000000-0000-4000-8000-00000000000c"
 OF_VPG, OF_SITE = "a0000000-0000-4000-8000-00000000000a", "b0000000-0000-4000-8000-00000000000b"
 
 FAILED, PRINTED = "It ended with exit status 3.", "frozen <db>\n]]> & thawed\n"
@@ -132,6 +134,19 @@ class MadeUpRecords:
         if vm_id not in {"held-1", "held-2"}:
             raise NotFound(f"No VM {vm_id} is held.", "")
         self.calls.append(("release_vm", (vm_id, who)))
+
+    async def kept_volumes(self) -> list[KeptVolumesView]:
+        """One set."""
+        volume = KeptVolumeView(vm_id="vm-1", vm_name="old <db>", disk_id="a", size_bytes=1 << 20, path="/k/db.a.0.raw")
+        times = {"checkpoint_time_ns": START_NS, "kept_ns": START_NS + SECOND}
+        of = {"vpg_id": VPG, "vpg_name": "shop & co", "checkpoint_id": "9", "folder": "/k"}
+        return [KeptVolumesView(kept_id=KEPT, volumes=(volume,), **of, **times)]
+
+    async def remove_kept_volumes(self, kept_id: str, who: str) -> None:
+        """Noted, if it is there."""
+        if kept_id != KEPT:
+            raise NotFound(f"No volumes are kept as {kept_id}.", "")
+        self.calls.append(("remove_kept_volumes", (kept_id, who)))
 
     async def export_settings(self, names: tuple[str, ...]) -> SettingsExport:
         """Kept in memory: those two, or those named."""

@@ -69,9 +69,10 @@ def test_a_test_that_ends_leaves_nothing_but_its_record(tmp_path: Path, scenario
 
 
 def test_remove_vpg(tmp_path: Path) -> None:
-    """Gone at both sites."""
+    """Gone at both sites; what went with it is said."""
     end = the_same_end(tmp_path, "remove")
     assert end["task"][0] == COMPLETED
+    assert end["task"][3] == "The VPG is gone at both sites. Its recovery volumes were not kept."
     assert end["rows"] == []
     assert end["north_rows"] == end["south"]["keep"] == end["north"]["protect"] == {}
 

@@ -31,6 +31,8 @@ UNBOUND = frozenset(
         "accounts",
         "held_vms",
         "release_vm",
+        "kept_volumes",
+        "remove_kept_volumes",
         "export_settings",
         "settings_exports",
         "settings_export",

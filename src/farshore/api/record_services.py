@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from farshore.model.kept import KeptVolumesView
 from farshore.model.record_views import AlertView, EventFilter, EventView, HeldVmView, KnownVpg, ReportFilter
 from farshore.model.settings_export import SettingsExport
 from farshore.model.views import ReportView
@@ -41,3 +42,9 @@ class RecordServices(Protocol):
 
     async def settings_export(self, time_ns: int) -> SettingsExport | None:
         """The export of that second, or None."""
+
+    async def kept_volumes(self) -> list[KeptVolumesView]:
+        """Recovery volumes that were kept at this site when their VPG was deleted, oldest first. Unavailable."""
+
+    async def remove_kept_volumes(self, kept_id: str, who: str) -> None:
+        """Remove them for good; an event tells who. NotFound, Conflict (a VM has its disks there), Unavailable."""

@@ -70,6 +70,7 @@ read        GET     /v1/zorgs/{zorg_id}
 read_site   GET     /v1/datastores
 read_site   GET     /v1/datastores/{datastore_id}
 read_site   GET     /v1/heldVms
+read_site   GET     /v1/keptVolumes
 read_site   GET     /v1/license
 read_site   GET     /v1/peersites
 read_site   GET     /v1/peersites/{site_id}
@@ -138,6 +139,7 @@ administer  PUT     /v1/accounts/{name}
 administer  DELETE  /v1/accounts/{name}
 administer  POST    /v1/accounts/{name}/password
 administer  POST    /v1/heldVms/{vm_id}/release
+administer  DELETE  /v1/keptVolumes/{kept_id}
 administer  POST    /v1/peersites
 administer  DELETE  /v1/peersites/{site_id}
 administer  POST    /v1/peersites/generatetoken

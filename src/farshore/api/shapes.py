@@ -46,6 +46,8 @@ GET     /v1/events/types                                           -   texts
 GET     /v1/events/{event_id}                                      -   EventApi
 GET     /v1/heldVms                                                -   [HeldVmApi]
 POST    /v1/heldVms/{vm_id}/release                                -   text
+GET     /v1/keptVolumes                                            -   [KeptVolumesApi]
+DELETE  /v1/keptVolumes/{kept_id}                                  -   text
 GET     /v1/license                                                -   nothing
 GET     /v1/localsite                                              -   LocalSiteApi
 GET     /v1/localsite/pairingstatuses                              -   texts

@@ -15,6 +15,7 @@ from farshore.appliance.durable_state import ProtectionState
 from farshore.appliance.halting import Halting
 from farshore.appliance.holding import Holding
 from farshore.appliance.keeping import VpgJournal
+from farshore.appliance.kept_volumes import KeptVolumes
 from farshore.appliance.members import Members
 from farshore.appliance.overview import Overview
 from farshore.appliance.promotions import Promotions
@@ -67,6 +68,7 @@ class Appliance:
         self.datastores = Datastores(config, around.site_folder)
         self.clones = Clones(around, self.journal, self.datastores, doors, config.settings.store_reserve_bytes)
         reserve_bytes = config.settings.store_reserve_bytes
+        self.kept = KeptVolumes(around, self.journal, hypervisors.inventory, reserve_bytes)
         self.discarded = Discarded(around.site_folder, self.journal, self.recovered, self.promotions, reserve_bytes)
         self._changing = asyncio.Lock()
 
@@ -81,11 +83,13 @@ class Appliance:
         await self.views.resume()
         self.promotions.resume()
         self.clones.resume()
+        self.kept.resume()
 
     async def stop(self) -> None:
         """End in order: taps off, bitmaps kept; journals closed. Guests and their views go on."""
         await self.promotions.stop()
         await self.clones.stop()
+        await self.kept.stop()
         await asyncio.gather(*(p.stop(keep_bitmaps=True) for p in self.protections.values()))
         await asyncio.gather(*(j.stop() for j in self.journals.values()))
 
@@ -116,6 +120,7 @@ class Appliance:
             recovery,
             self.datastores,
             self.clones,
+            self.kept,
             self.discarded,
             overview,
             steering,

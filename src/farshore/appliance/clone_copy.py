@@ -1,4 +1,7 @@
-"""Follows the copier of one clone: starts it, hears how far it is, starts it again when it dies or says nothing."""
+"""Follows the copier of one clone, or of volumes that are kept: starts it, hears how far it is.
+
+It is started again when it dies or says nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from farshore.appliance.carrier import carrier_environment
-from farshore.appliance.clone_record import CloneRecord
 from farshore.appliance.road import Surroundings
 from farshore.errors import FarshoreError, Unavailable, error_from_json
 from farshore.model.process_lock import holder_of
@@ -30,6 +32,27 @@ AGAIN_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
+class CopyRecord(Protocol):
+    """What is known of a copy, and survives the watcher."""
+
+    operation: str
+    vpg_id: str
+    checkpoint_id: str
+    folder: str
+    sizes: dict[str, int]
+    state: str
+    reason: str
+
+    def save(self) -> None:
+        """Make it durable. Raises OSError."""
+
+    def disks(self) -> dict[str, int]:
+        """{image: volume number}."""
+
+
+Record = TypeVar("Record", bound=CopyRecord)
+
+
 @dataclass(frozen=True)
 class CopierOrder:
     """What the copier is told; the other side of it is datapath/clone."""
@@ -39,13 +62,23 @@ class CopierOrder:
     folder: str
     reserve_bytes: int | None
     disks: dict[str, int]
+    what: str
+    remedy: str
 
 
-class CloneCopy:
+class CloneCopy(Generic[Record]):
     """Carries one record from "copying" to "copied" or "failed"."""
 
-    def __init__(self, record: CloneRecord, around: Surroundings, reserve_bytes: int | None) -> None:
-        """Nothing runs before `run`."""
+    def __init__(
+        self,
+        record: Record,
+        around: Surroundings,
+        reserve_bytes: int | None,
+        *,
+        what: str = "the clone",
+        remedy: str = "Free space there, or name another datastore.",
+    ) -> None:
+        """Nothing runs before `run`. `what` and `remedy`: how a lack of room is told."""
         self.record = record
         self.done_bytes = 0
         self.total_bytes = 0
@@ -54,7 +87,7 @@ class CloneCopy:
         self._around = around
         journal = around.site_folder / "journal" / record.vpg_id
         self._order = CopierOrder(
-            os.fspath(journal), record.checkpoint_id, record.folder, reserve_bytes, record.disks()
+            os.fspath(journal), record.checkpoint_id, record.folder, reserve_bytes, record.disks(), what, remedy
         )
 
     async def run(self) -> None:

@@ -42,7 +42,7 @@ class Clones:
         self._datastores = datastores
         self._doors = doors
         self._reserve_bytes = reserve_bytes
-        self._copies: dict[str, CloneCopy] = {}
+        self._copies: dict[str, CloneCopy[CloneRecord]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
 

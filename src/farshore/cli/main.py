@@ -24,6 +24,7 @@ from farshore.cli import (
     steering_commands,
     task_commands,
     vm_commands,
+    volume_commands,
     vpg_commands,
     vpg_export_commands,
 )
@@ -61,6 +62,7 @@ def build() -> typer.Typer:
     app.add_typer(report_commands.app, name="report")
     app.add_typer(journal_commands.app, name="journal")
     app.add_typer(discarded_commands.app, name="discarded")
+    app.add_typer(volume_commands.app, name="volumes")
     pair_command.register(app)
     return app
 

@@ -21,6 +21,8 @@ from farshore.cli.script_options import (
     scripting_of,
 )
 
+KEEP_SECONDS = 24 * 3600.0
+"""Volumes that are kept are copied first, and that takes as long as they are big."""
 HELP = "Groups of VMs: protect them, list checkpoints, test a failover, fail over, move, and home again."
 app = typer.Typer()
 
@@ -243,7 +245,8 @@ def delete(
     vpg: VpgName,
     force: Annotated[bool, typer.Option("--force", help="Also when the other site does not answer.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep-recovery-volumes", help="Not offered yet: refused, nothing is deleted.")
+        bool,
+        typer.Option("--keep-recovery-volumes", help="Keep the recovery site's disks, as of the latest checkpoint."),
     ] = False,
     wait: Wait = True,
 ) -> None:
@@ -252,18 +255,20 @@ def delete(
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     reply = api.delete(f"/vpgs/{vpg_id}", {"Force": force, "KeepRecoveryVolumes": keep})
-    task = _finish(api, out, reply, wait, what="delete VPG")
+    task = _finish(api, out, reply, wait, what="delete VPG", timeout_seconds=KEEP_SECONDS if keep else None)
     if task is not None:
-        out.result({"Task": task}, f"VPG {vpg} is deleted; its VMs run on.")
+        out.result({"Task": task}, f"VPG {vpg} is deleted; its VMs run on. {task.get('CompleteReason') or ''}".rstrip())
 
 
-def _finish(api: SiteClient, out: Output, reply: Any, wait: bool, *, what: str) -> dict[str, Any] | None:
+def _finish(
+    api: SiteClient, out: Output, reply: Any, wait: bool, *, what: str, timeout_seconds: float | None = None
+) -> dict[str, Any] | None:
     """Wait for the action's task and return it; without `wait` print its identifier and return None."""
     from farshore.cli.client import task_id_of
-    from farshore.cli.waiting import wait_for_task
+    from farshore.cli.waiting import TASK_TIMEOUT_SECONDS, wait_for_task
 
     task_id = task_id_of(reply)
     if wait:
-        return wait_for_task(api, task_id, out, what=what)
+        return wait_for_task(api, task_id, out, what=what, timeout_seconds=timeout_seconds or TASK_TIMEOUT_SECONDS)
     out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
     return None

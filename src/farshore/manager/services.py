@@ -14,6 +14,7 @@ from farshore.manager.export_services import ExportServices
 from farshore.manager.filters import conditions_of
 from farshore.manager.held_services import HeldServices
 from farshore.manager.inventory import Inventory
+from farshore.manager.kept_services import KeptServices
 from farshore.manager.record_services import RecordServices
 from farshore.manager.recovery_services import RecoveryServices
 from farshore.manager.site_pairing import SitePairing
@@ -60,7 +61,7 @@ def task_view(task: TaskRow) -> TaskView:
     )
 
 
-class ManagerServices(AccountServices, ExportServices, HeldServices, RecordServices, RecoveryServices):
+class ManagerServices(AccountServices, ExportServices, HeldServices, KeptServices, RecordServices, RecoveryServices):
     """The site behind the API."""
 
     def __init__(self, site: Site, orders: Orders, views: VpgViews) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from farshore.errors import BadInput, Conflict, NotFound, Unavailable, Unsupported
+from farshore.errors import BadInput, Conflict, NotFound, Unavailable
 from farshore.model.actions import Action, Situation, refusal
 from farshore.model.views import VpgOrder
 from farshore.model.vpg import Vpg, VpgVm
+from farshore.operations.admission_keep import resolve_keep
 from farshore.operations.engine import in_thread
 from farshore.operations.situations import stand
 from farshore.site.failover_tests import FailoverTest
@@ -74,13 +75,13 @@ async def admit_remove(site: Site, task: TaskRow) -> Admitted:
     """The end of a VPG. Without force the protected site must answer, so that its taps go too."""
     row = await in_thread(site.vpg, task.vpg_id)
     force = bool(task.request["force"])
-    if task.request["keep_recovery_volumes"]:
-        raise Unsupported("Keeping the recovery volumes of a deleted VPG is not offered yet.", "Delete it without.")
     standing = await stand(site, row)
     demand(Action.Delete, standing.situations, row.vpg)
     if not force:
         await site.appliances.ask(site.other_site(row.vpg), "list_vms")
-    request = {"vpg": row.vpg.model_dump(mode="json"), "force": force}
+    request: dict[str, Any] = {"vpg": row.vpg.model_dump(mode="json"), "force": force}
+    if task.request["keep_recovery_volumes"]:
+        request |= await resolve_keep(site, row.vpg, task.id.split(".")[0], force=force)
     return Admitted(replace(task, vpg_name=row.vpg.name, request=request))
 
 

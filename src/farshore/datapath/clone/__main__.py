@@ -65,7 +65,9 @@ def main() -> int:
     except FarshoreError as error:
         said = {"error": error.to_json()}
     except OSError as error:
-        said = {"error": Fault(f"The clone cannot be written: {error}.", "Look at the store it is on.").to_json()}
+        said = {
+            "error": Fault(f"Writing {copying.order.what} failed: {error}.", "Look at the store it is on.").to_json()
+        }
     ended.set()
     telling.join()
     tell(copying, **said)

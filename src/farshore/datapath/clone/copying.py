@@ -20,13 +20,18 @@ LOCK = "lock"
 
 @dataclass(frozen=True)
 class CloneOrder:
-    """What is to be copied. `disks`: {name of the image: volume number}; `reserve_bytes`: see model/store_room."""
+    """What is to be copied. `disks`: {name of the image: volume number}; `reserve_bytes`: see model/store_room.
+
+    `what` and `remedy`: how a lack of room is told.
+    """
 
     journal: str
     checkpoint_id: str
     folder: str
     reserve_bytes: int | None
     disks: dict[str, int]
+    what: str = "the clone"
+    remedy: str = "Free space there, or name another datastore."
 
 
 @dataclass
@@ -77,8 +82,8 @@ class Copying:
         there = next(place for place in (folder, *folder.parents) if place.is_dir())
         missing = wanted_bytes - room_bytes(there, self.order.reserve_bytes)
         if missing > 0:
-            what = f"The store of {folder} lacks {missing} bytes for the clone (its reserve included)."
-            raise Fault(what, "Free space there, or name another datastore.")
+            fact = f"The store of {folder} lacks {missing} bytes for {self.order.what} (its reserve included)."
+            raise Fault(fact, self.order.remedy)
 
 
 def verify(journal: Path, checkpoint_id: str) -> None:

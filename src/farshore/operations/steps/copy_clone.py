@@ -22,6 +22,7 @@ REMOVE_SECONDS = 60.0
 STOP_SECONDS = 8.0
 """How long is waited for a clone's workflow that was stopped; it stops at its next look."""
 FIRST_PERCENT, LAST_PERCENT = 5, 95
+DONE = ("copied", "adopted", "finished")
 
 
 @stoppable_step
@@ -52,13 +53,18 @@ async def await_copied(operation: str, task_id: str) -> None:
 
     Fails: Fault with the appliance's reason, Unavailable when it gets no further, NotFound.
     """
+    await follow_copy("clone_status", operation, task_id, LAST_PERCENT)
+
+
+async def follow_copy(call: str, operation: str, task_id: str, last_percent: int) -> None:
+    """Ask how far the copy is until it is done, and show it up to `last_percent`. Raises as `await_copied`."""
     before, deadline = -1, 0.0
     while True:
         status: dict[str, Any] = await site().appliances.order(
-            site().id, "clone_status", within=SILENT_SECONDS, operation=operation
+            site().id, call, within=SILENT_SECONDS, operation=operation
         )
-        if status["state"] in ("copied", "adopted"):
-            await in_thread(site().tasks.progress, task_id, LAST_PERCENT, "The disks are copied.")
+        if status["state"] in DONE:
+            await in_thread(site().tasks.progress, task_id, last_percent, "The disks are copied.")
             return
         if status["state"] == "failed":
             raise Fault(f"The copy failed: {status['reason']}", "")
@@ -67,7 +73,7 @@ async def await_copied(operation: str, task_id: str) -> None:
             before, deadline = int(status["read_bytes"]), time.monotonic() + STILL_SECONDS
         if time.monotonic() > deadline:
             raise Unavailable(f"The copy got no further in {STILL_SECONDS:g} s.", "Look at the stores of the site.")
-        share = (LAST_PERCENT - FIRST_PERCENT) * done // total if total else 0
+        share = (last_percent - FIRST_PERCENT) * done // total if total else 0
         note = f"Copying the disks: {done} of {total} bytes." if done else "Reading the journal against its checksums."
         await in_thread(site().tasks.progress, task_id, FIRST_PERCENT + share, note)
         await asyncio.sleep(POLL_SECONDS)
@@ -104,16 +110,17 @@ async def keep_or_remove(task_id: str, vpg_id: str, operation: str) -> str:
     """
     task = await in_thread(site().tasks.get, task_id)
     if task is not None and task.state == TaskState.Completed:
-        return await _do_or_owe("keep_clone", {"operation": operation})
+        return await do_or_owe("keep_clone", {"operation": operation})
     return await take_away(vpg_id, operation)
 
 
 async def take_away(vpg_id: str, operation: str) -> str:
     """Remove files, VMs and pin of a clone; safe to repeat. What cannot be done now is owed; gives words then."""
-    return await _do_or_owe("remove_clone", {"vpg_id": vpg_id, "operation": operation})
+    return await do_or_owe("remove_clone", {"vpg_id": vpg_id, "operation": operation})
 
 
-async def _do_or_owe(call: str, arguments: dict[str, Any]) -> str:
+async def do_or_owe(call: str, arguments: dict[str, Any]) -> str:
+    """Make the call of an operation, now or when it can be made; words when it is owed. Twice: nothing more."""
     try:
         await site().appliances.order(site().id, call, within=REMOVE_SECONDS, **arguments)
     except FarshoreError as error:
