@@ -24,13 +24,44 @@ from farshore.model.site import SiteConfig
 from farshore.model.vm import VmDefinition
 from farshore.nbd.client import NbdClient
 from tests.api_lab import COMPLETED, ApiLab
+from tests.recovery_lab import RecoveryLab
 
 XMLNS = "http://schemas.zerto.com/zvm/api"
 CHECKPOINT = re.compile(r"Checkpoint (\d+) in datastore (.+), off: (.+)\.")
 FOUND_SECONDS = 60
 
 
-class CloneLab(ApiLab):
+class Copiers(RecoveryLab):
+    """The processes at south that copy clones."""
+
+    def copiers(self) -> list[SiteProcess]:
+        """The copiers of clones that run."""
+        return [p for p in site_processes(self.folder_of("south")) if "farshore.datapath.clone" in p.command]
+
+    def stop_copier(self, besides: int = 0) -> int:
+        """Stop the copier that runs, or comes, in the middle of its copy: the clone gets no further."""
+        deadline = time.monotonic() + FOUND_SECONDS
+        while not (found := [p.pid for p in self.copiers() if p.pid != besides]):
+            assert time.monotonic() < deadline, "no copier came"
+        pid = found[0]
+        os.kill(pid, signal.SIGSTOP)
+        while not (self.unfinished() and pid in self.writers()):  # it has not begun to write
+            assert time.monotonic() < deadline, "it does not write"
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.01)
+            os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def writers(self) -> list[int | None]:
+        """The processes that write a clone."""
+        return [holder_of(lock) for lock in (self.folder_of("south") / "disks").glob("clone-*/lock")]
+
+    def unfinished(self) -> list[Path]:
+        """Images that are being written."""
+        return list((self.folder_of("south") / "disks").rglob("*.part"))
+
+
+class CloneLab(Copiers, ApiLab):
     """South has a second datastore; the disks have so much on them that a copy takes a moment."""
 
     def __init__(self, **more: Any) -> None:
@@ -105,32 +136,6 @@ class CloneLab(ApiLab):
             found += [str(path) for path in place.rglob("*") if path.is_file() and str(path) not in disks]
             found += [str(path) for path in place.glob("*") if not any(path.iterdir())]
         return found
-
-    def copiers(self) -> list[SiteProcess]:
-        """The copiers of clones that run."""
-        return [p for p in site_processes(self.folder_of("south")) if "farshore.datapath.clone" in p.command]
-
-    def stop_copier(self, besides: int = 0) -> int:
-        """Stop the copier that runs, or comes, in the middle of its copy: the clone gets no further."""
-        deadline = time.monotonic() + FOUND_SECONDS
-        while not (found := [p.pid for p in self.copiers() if p.pid != besides]):
-            assert time.monotonic() < deadline, "no copier came"
-        pid = found[0]
-        os.kill(pid, signal.SIGSTOP)
-        while not (self.unfinished() and pid in self.writers()):  # it has not begun to write
-            assert time.monotonic() < deadline, "it does not write"
-            os.kill(pid, signal.SIGCONT)
-            time.sleep(0.01)
-            os.kill(pid, signal.SIGSTOP)
-        return pid
-
-    def writers(self) -> list[int | None]:
-        """The processes that write a clone."""
-        return [holder_of(lock) for lock in (self.folder_of("south") / "disks").glob("clone-*/lock")]
-
-    def unfinished(self) -> list[Path]:
-        """Images that are being written."""
-        return list((self.folder_of("south") / "disks").rglob("*.part"))
 
     def check_clone(self, checkpoint_id: str, names: list[str], sources: list[str]) -> None:
         """VMs of their own, off, with the checkpoint's bytes on sparse disks; the law holds over all of them."""
