@@ -167,8 +167,11 @@ class KilledLab(RecoveryLab):
         processes = collections.Counter(
             role for _, role in self.processes(site) if role not in ("carrier", "sync", "link")
         )
+        protects = self.protects(site, row["id"], fenced=fenced)
         if self.retired(site):
             del processes["journal"]
+        if protects == "paused":  # nobody has its disks: one that was killed is started at the resume
+            del processes["tap"]
         return {
             "vpgs": vpgs,
             "row": {
@@ -183,7 +186,7 @@ class KilledLab(RecoveryLab):
             "vms": sorted((vm["name"], vm["power"], vm["recovered"]) for vm in self.vms(site) if not vm["problem"]),
             "processes": dict(sorted(processes.items())),
             "vm processes": sum(1 for process in site_processes(folder) if process.role == "vm"),
-            "protects": self.protects(site, row["id"], fenced=fenced),
+            "protects": protects,
             "files": self.files(site),
             "faults": self.faults(site),
         }

@@ -1,7 +1,7 @@
-"""Two stories of operations, played on a lab from either site to the other, and compared with each other at every end.
+"""Stories of operations, played on a lab from either site to the other, and compared with each other at every end.
 
-Each story ends as it began, with the sites changed over, so it can be played again and again, there and home. What the
-disks must hold is kept here, byte by byte, apart from the product.
+Each story ends as it began, so it can be played again and again: of a failover or a move with the sites changed over,
+there and home. What the disks must hold is kept here, byte by byte, apart from the product.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from farshore.errors import FarshoreError
 from farshore.nbd.client import NbdClient
 from tests.killed_lab import SETTLE_SECONDS, SITES
+from tests.recovery_lab import first_difference
 from tests.service.test_operations_on_a_lab import lab as lab_command
 from tests.storage_lab import until
 
@@ -21,6 +22,8 @@ RUNNING = 1
 MEETING_SLA = (1, 0)
 FAILED_OVER, MOVED = (5, 15), (6, 19)
 """Status and substatus, before the commit."""
+PAUSED = (1, 25)
+"""Status and substatus."""
 WRITES = 12
 PROTECT_BACK = "UpdateProtectionGroup"
 TASK_SECONDS = 400
@@ -33,6 +36,7 @@ class Play:
         """`content`: {(VM's name, disk): bytes} that the VMs have now; it is kept up to date."""
         self.lab, self.number, self.source, self.content = lab, number, source, content
         (self.target,) = set(SITES) - {source}
+        self.acts_at = self.ends_at = self.target
         self.roles = {source: "old", self.target: "new"}
         self.random = random.Random(f"{seed} {number}")
         self.ends = {}
@@ -76,14 +80,13 @@ class Play:
 
     def tasks(self):
         """The tasks that the site knows where the orders are carried out."""
-        return {task["TaskIdentifier"] for task in self.lab.api[self.target].request("GET", "/v1/tasks").json()}
+        return {task["TaskIdentifier"] for task in self.lab.api[self.acts_at].request("GET", "/v1/tasks").json()}
 
     def completed(self, what, task_id):
         """The task is in 6 at the site where it was carried out."""
-        site = self.target
 
         def ended():
-            task = self.lab.api[site].request("GET", f"/v1/tasks/{task_id}").json()
+            task = self.lab.api[self.acts_at].request("GET", f"/v1/tasks/{task_id}").json()
             return task if task["Status"]["State"] != RUNNING else None
 
         task = until(ended, TASK_SECONDS, f"{what} has ended")
@@ -102,6 +105,21 @@ class Play:
         until(self.operations_ended, SETTLE_SECONDS, f"{what}: every operation has come to its end")
         self.ends[what] = self.await_end(what, (reference or {}).get(what))
         self.lab.check_disks(runs_at, content)
+
+    def check_checkpoint(self, tag):
+        """A checkpoint that is cut now holds what the disks hold, to the last byte."""
+
+        def cut():
+            try:
+                return self.lab.checkpoint_now(self.vpg_id, f"{tag} {self.number}")
+            except FarshoreError as error:  # what was killed last is being started again
+                raise AssertionError(str(error)) from error
+
+        checkpoint = until(cut, SETTLE_SECONDS, f"a checkpoint after {tag}")
+        names = {vm["id"]: vm["name"] for vm in self.lab.made["vms"]}
+        for (vm_id, disk_id), number in self.lab.volumes(checkpoint, self.vpg_id).items():
+            at = first_difference(bytes(self.content[names[vm_id], disk_id]), self.lab.view_of(checkpoint, number))
+            assert at is None, f"{names[vm_id]} {disk_id} differs at {at} in the checkpoint after {tag}"
 
     def operations_ended(self):
         """Whether each operation that began has come past its last step: a task can be in 6 before its step's record.
@@ -187,4 +205,18 @@ def protected_back(play, what, reference):
     assert set(ends) == {COMPLETED}, began
 
 
-STORIES = {"failover": play_failover, "move": play_move}
+def play_steering(play, reference=None):
+    """Paused, resumed by bitmap, compared by hashes, all at the protected site, which it stays."""
+    source = play.source
+    play.acts_at = play.ends_at = source
+    for action, state in (("pause", PAUSED), ("resume", MEETING_SLA), ("forcesync", MEETING_SLA)):
+        play.content = play.write(source)
+        play.order(action)
+        play.settled(action, state, source, play.content, source, reference)
+        if action == "resume":
+            play.sync = play.lab.call(source, "protection_status", play.vpg_id)["last_sync"]["kind"]
+        if action != "pause":
+            play.check_checkpoint(action)
+
+
+STORIES = {"failover": play_failover, "move": play_move, "steering": play_steering}

@@ -1,4 +1,4 @@
-"""Failover, move, their ends and protecting back, killed (-9) at every step, end as they do undisturbed.
+"""Failover, move, their ends, protecting back; pause, resume and forcesync: killed (-9) at every step, end undisturbed.
 
 The steps are learned from the operations themselves (tests/killing/sitecustomize.py), so a new one is covered at once.
 At each end these are compared with an undisturbed run of the same story: the task, the VPG at both sites, what it owes,
@@ -23,9 +23,18 @@ from tests.storage_lab import until
 MANAGERS = ["manager here", "manager here", "manager here", "manager there"]
 OTHERS = ["watcher here", "watcher there", "journal here", "journal there", "tap there", "tap here", "sender there"]
 OTHERS += ["view here", "sync here"]
-ALL = [*MANAGERS, "manager here", *OTHERS]
-POINTS = [(place, "manager here") for place in ("before", "inside", "after")]
-POINTS += [("inside", victim) for victim in ("manager there", *OTHERS)]
+STEERED = ["watcher here", "watcher there", "tap here", "sender here", "sync here", "journal there"]
+"""The same of operations that run at the protected site."""
+OTHERS_OF = {"failover": OTHERS, "move": OTHERS, "steering": STEERED}
+
+
+def points(story):
+    """Every place of a step, with each who may die there."""
+    found = [(place, "manager here") for place in ("before", "inside", "after")]
+    return found + [("inside", victim) for victim in ("manager there", *OTHERS_OF[story])]
+
+
+POINTS = [(story, *point) for story in STORIES for point in points(story)]
 
 
 class Plays:
@@ -57,7 +66,7 @@ class Plays:
             for line in self.lab.trace(self.number):
                 print(line["time"], line["workflow"], line["number"], line["step"], line["place"], line["victim"])
             raise
-        self.site, self.content = play.target, play.content
+        self.site, self.content = play.ends_at, play.content
         return play
 
     def kill_in_every_step(self, victims):
@@ -94,15 +103,16 @@ def drawn_seed():
 def test_every_step_is_disturbed_once(story):
     """Whatever is killed, of either site: the ends are those of an undisturbed run."""
     with KilledLab() as lab:
-        Plays(lab, story, drawn_seed()).kill_in_every_step(ALL)
+        Plays(lab, story, drawn_seed()).kill_in_every_step([*MANAGERS, "manager here", *OTHERS_OF[story]])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("victims", [MANAGERS, OTHERS], ids=["managers", "watchers-and-carriers"])
+@pytest.mark.parametrize("which", ["managers", "watchers-and-carriers"])
 @pytest.mark.parametrize("story", STORIES)
-def test_every_step_is_killed_once(story, victims):
+def test_every_step_is_killed_once(story, which):
     """There and home, after an undisturbed run: in every step a manager, or in every step a watcher or a carrier."""
+    victims = MANAGERS if which == "managers" else OTHERS_OF[story]
     with KilledLab() as lab:
         plays = Plays(lab, story, drawn_seed())
         for _ in range(2):
@@ -111,8 +121,7 @@ def test_every_step_is_killed_once(story, victims):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("place", "victim"), POINTS)
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(("story", "place", "victim"), POINTS)
 def test_each_point_is_killed_alone(story, place, victim):
     """The whole matrix: every point of every step of every operation of the story, by every kind of process."""
     with KilledLab() as lab:
