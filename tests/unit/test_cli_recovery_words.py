@@ -267,7 +267,7 @@ def test_a_log_gets_a_line_for_new_words_and_now_and_then_for_new_figures(
     ("despite", "said"), [(True, "it goes on all the same"), (False, "the move ends, with all as")]
 )
 def test_m5_the_plan_of_a_move_names_the_scripts_and_what_their_failure_does(despite: bool, said: str):
-    """And that of a failover; a VPG without scripts has no such line."""
+    """A VPG without scripts has no such line."""
     asked: dict[str, Any] = {"force": False, "shutdown_seconds": 300.0, "policy": 2, "seconds": 0}
     asked |= {"reverse": True, "keep": False, "despite_script": despite}
     scripted = VPG | {"PreRecoveryScript": "stop", "PostRecoveryScript": "start"}
