@@ -13,6 +13,7 @@ import pytest
 from farshore.__main__ import run
 from farshore.cli.exit_codes import ExitCode
 from farshore.model.views import WayHomeView
+from farshore.model.vpg import VpgSettings
 from tests.service.made_up_site import NORTH, PAYROLL, SOUTH, VPG, Running
 
 PATH = "/v1/vpgSettings"
@@ -137,12 +138,23 @@ def test_an_import_in_xml(api: Running) -> None:
     assert [kind for kind, _ in api.site.calls] == ["CreateProtectionGroup"]
 
 
+def test_what_an_import_leaves_out_stays_as_it_is(api: Running) -> None:
+    """Of a VPG that is there: one member, and no VMs named."""
+    api.site.standing["settings"] = VpgSettings(history_seconds=7200, rpo_seconds=50)
+    vpg = {"VpgIdentifier": VPG.upper(), "Basic": {"RpoInSeconds": 60}}
+    done = api.http.post(f"{PATH}/import", json={"ExportedVpgSettingsApi": [vpg]}).json()
+    assert [one["VpgName"] for one in done["ImportTaskIdentifiers"]] == [PAYROLL]
+    order = api.site.calls[0][1]["order"]
+    assert (order.vpg_id, order.name, len(order.vm_ids)) == (VPG, PAYROLL, 4)
+    assert (order.settings.rpo_seconds, order.settings.history_seconds) == (60, 7200)
+
+
 REFUSED = [
     ({"name": "other"}, {}, "VpgIdentifier", NORTH, "it is another one"),
     ({"protected_site_id": SOUTH, "recovery_site_id": NORTH}, {}, None, None, "not those of the export"),
     ({"way_home": WayHomeView(asked=False)}, {}, None, None, "protects it back"),
     ({}, {"Vms": [{"VmIdentifier": "vm-1"}]}, None, None, "An import takes none out"),
-    ({}, {"Basic": {"Name": "x"}}, None, None, "Basic.ProtectedSiteIdentifier"),
+    ({}, {"VpgIdentifier": NORTH, "Basic": {"Name": "x"}}, None, None, "Basic.ProtectedSiteIdentifier"),
 ]
 
 

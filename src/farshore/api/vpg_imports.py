@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farshore.api.services import Services
-from farshore.api.vpg_orders import order_of_settings
+from farshore.api.vpg_orders import completed, order_of_settings
 from farshore.api.wire.vpg_exports import ExportedVpgSettingsApi
 from farshore.errors import BadInput, Conflict, FarshoreError, NotFound, Unsupported
 from farshore.model.views import VpgOrder, VpgView
@@ -36,11 +36,16 @@ async def import_vpgs(site: Services, contents: Sequence[ExportedVpgSettingsApi]
     present = await site.list_vpgs()
     turns = asyncio.Semaphore(AT_ONCE_MAX)
 
-    async def one(content: ExportedVpgSettingsApi) -> Imported:
+    async def one(sent: ExportedVpgSettingsApi) -> Imported:
+        known = next((view for view in present if view.vpg_id == (sent.vpg_identifier or "").lower()), None)
+        content = sent if known is None else completed(known, sent)
         name = content.basic.name or ""
         async with turns:
             try:
-                return Imported(name, task_id=await _order(site, content, present, who))
+                order = order_of_settings(content)
+                if known is not None:
+                    return Imported(name, task_id=await _change(site, known, order, who))
+                return Imported(name, task_id=await _make(site, present, order, who))
             except _REFUSALS as error:
                 return Imported(name, refusal=str(error))
             except FarshoreError as error:
@@ -49,16 +54,16 @@ async def import_vpgs(site: Services, contents: Sequence[ExportedVpgSettingsApi]
     return list(await asyncio.gather(*map(one, contents)))
 
 
-async def _order(site: Services, content: ExportedVpgSettingsApi, present: Sequence[VpgView], who: str) -> str:
-    order = order_of_settings(content)
-    known = next((view for view in present if view.vpg_id == (order.vpg_id or "").lower()), None)
-    if known is not None:
-        _demand_all_stays(known, order)
-        return await site.update_vpg(order.model_copy(update={"vpg_id": known.vpg_id}), who)
+async def _make(site: Services, present: Sequence[VpgView], order: VpgOrder, who: str) -> str:
     if any(view.name == order.name for view in present):
         fact = f"A VPG named {order.name} is there, and it is another one than that of the export."
         raise Conflict(fact, "Give one of the two another name, or change that VPG with a settings object.")
     return await site.create_vpg(order.model_copy(update={"vpg_id": None}), who)
+
+
+async def _change(site: Services, known: VpgView, order: VpgOrder, who: str) -> str:
+    _demand_all_stays(known, order)
+    return await site.update_vpg(order, who)
 
 
 def _demand_all_stays(view: VpgView, order: VpgOrder) -> None:

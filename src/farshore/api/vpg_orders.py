@@ -63,6 +63,14 @@ def filled_from(known: VpgSettingsBasicApi, given: VpgSettingsBasicApi) -> VpgSe
     return known.model_copy(update=values)
 
 
+def completed(known: VpgView, given: VpgSettingsApi) -> VpgSettingsApi:
+    """The settings object of a VPG that is there: what was given, and for what was not what it is now."""
+    whole = settings_of_vpg(known)
+    fields = {field: getattr(given, field) for field in given.model_fields_set if field in type(whole).model_fields}
+    basic = filled_from(whole.basic, given.basic)
+    return whole.model_copy(update={**fields, "basic": basic, "vpg_identifier": known.vpg_id})
+
+
 def order_of_settings(content: VpgSettingsApi) -> VpgOrder:
     """What a settings object asks for. Raises BadInput naming the member."""
     basic = content.basic

@@ -14,7 +14,7 @@ from farshore.api.audit import noted
 from farshore.api.routes.vpgs import find_vpg
 from farshore.api.services import Services
 from farshore.api.state import SIGNED_IN, SignedIn, Site, state_of
-from farshore.api.vpg_orders import filled_from, order_of_settings, settings_of_vpg, unused_members
+from farshore.api.vpg_orders import completed, order_of_settings, unused_members
 from farshore.api.wire.body import ignore_body, read_body
 from farshore.api.wire.notes import note_unknown
 from farshore.api.wire.reply import reply, reply_list, reply_text
@@ -28,10 +28,7 @@ router = APIRouter(prefix=PATH, dependencies=SIGNED_IN)
 async def _completed(site: Services, body: VpgSettingsApi) -> VpgSettingsApi:
     """The body with what it leaves open: the VPG's own settings, or this site as the protected one."""
     if body.vpg_identifier:
-        whole = settings_of_vpg(await find_vpg(site, body.vpg_identifier))
-        given = {field: getattr(body, field) for field in body.model_fields_set if field in type(body).model_fields}
-        basic = filled_from(whole.basic, body.basic)
-        return whole.model_copy(update={**given, "basic": basic, "vpg_identifier": whole.vpg_identifier})
+        return completed(await find_vpg(site, body.vpg_identifier), body)
     if body.basic.protected_site_identifier is None:
         here = (await site.local_site()).site_id
         body = body.model_copy(
