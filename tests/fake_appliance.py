@@ -16,6 +16,7 @@ from typing import Any
 
 from farshore.errors import Conflict, FarshoreError, NotFound, Unavailable
 from tests.fake_copies import FakeCopies
+from tests.fake_pins import FakePins
 from tests.killer import Killer
 
 DISKS = [{"id": "a", "path": "/a.raw", "size_bytes": 1 << 20}, {"id": "b", "path": "/b.raw", "size_bytes": 1 << 20}]
@@ -31,7 +32,7 @@ RECOVERY_KINDS = ("power", "halts", "held", "deleted", "promotions", "adopted", 
 
 
 @dataclass
-class FakeAppliance(FakeCopies):
+class FakeAppliance(FakeCopies, FakePins):
     """The appliance of one site; `refuse` names calls that answer Conflict, `silent` that it answers nothing."""
 
     folder: Path
@@ -175,7 +176,7 @@ class FakeAppliance(FakeCopies):
     def _journal_status(self, state: dict[str, Any], vpg_id: str) -> dict[str, Any]:
         if vpg_id not in state["keep"]:
             raise NotFound("No journal is kept here.", "")
-        return {"state": "receiving", "journal_bytes": 5, "journal_id": "j"}
+        return {"state": "receiving", "journal_bytes": 5, "journal_id": "j", "pins": dict(state["pins"])}
 
     def _vpg_statuses(
         self, state: dict[str, Any], vpg_ids: list[str], operations: Sequence[str] = (), fresh: bool = False
@@ -206,15 +207,6 @@ class FakeAppliance(FakeCopies):
         if int(marker_id[1:]) < state["void"]:
             return {"void": "a disk had left the stream"}
         return {"id": f"10{marker_id[1:]}", "time_ns": 10**18}
-
-    def _pin_checkpoint(
-        self, state: dict[str, Any], vpg_id: str, checkpoint_id: str | None, operation: str
-    ) -> dict[str, Any]:
-        state["pins"].setdefault(operation, checkpoint_id or "7")
-        return {"id": state["pins"][operation], "time_ns": 10**18}
-
-    def _unpin_checkpoint(self, state: dict[str, Any], vpg_id: str, operation: str) -> None:
-        state["pins"].pop(operation, None)
 
     def _definitions_at(self, state: dict[str, Any], vpg_id: str, checkpoint_id: str) -> dict[str, Any]:
         return {vm: definition(vm) for vm in ("vm1", "vm2")}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from farshore.datapath.journal.pins import own_name
 from tests.recovery_lab import RecoveryLab, Reference, first_difference
+from tests.service.test_operations_on_a_lab import ApiOf
 from tests.storage_lab import farshore, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -29,7 +31,8 @@ def discarded(lab, *words, **more):
 
 def pins(lab):
     """The operations that pin a checkpoint at south."""
-    return set(lab.call("south", "journal_status", lab.vpg_id)["pins"])
+    (vpg_id,) = (path.name for path in (lab.folder_of("south") / "journal").iterdir())
+    return set(lab.call("south", "journal_status", vpg_id)["pins"])
 
 
 def discard(lab, recovered, keep_seconds=3600.0):
@@ -94,6 +97,47 @@ def gone_is_gone(lab):
     """Neither files nor pin."""
     until(lambda: list((lab.folder_of("south") / "discarded").iterdir()) == [], 60, "its files are gone")
     until(lambda: pins(lab) == set(), 60, "its pin is gone")
+
+
+def let_pins_live(lab, seconds):
+    """From now on south's manager, which is started again for it, drops pins that old."""
+    farshore("site", "set", "--dir", lab.folder_of("south"), "forget_pins_seconds", seconds)
+    farshore("lab", "kill", "south", "manager", "--dir", lab.folder / "lab")
+    until(lambda: lab.run("south", "vpg", "list", "--json"), 60, "the manager answers")
+
+
+@pytest.mark.slow
+def test_i21_pins_that_nobody_knows_go_and_all_others_stay(lab):
+    """With the setting at 1 s: those of a live failover test, of what was discarded and of a living process stay.
+
+    The journal lets nothing go that they keep; what was dropped is in the manager's log. The test goes on all the
+    while: its VMs still read what its checkpoint has.
+    """
+    kept = lab.recover(lab.vpg_id, uuid.uuid4().hex)
+    discard(lab, kept)
+    tear_down(lab, kept)
+    south, vpg_id = ApiOf(lab.site("south")), lab.vpg_id
+    path = f"/v1/vpgs/{vpg_id}"
+    before = pins(lab)
+    south.completed(south.order("POST", f"{path}/FailoverTest"))
+    living = own_name("export", "0")
+    stay = pins(lab) | {living}
+    assert len(stay - before) == 2
+    lab.call("south", "pin_checkpoint", vpg_id, None, living)
+    let_pins_live(lab, "1")
+    log = lab.folder_of("south") / "log" / "manager.log"
+    for lost in (uuid.uuid4().hex, f"{uuid.uuid4()}-guard", f"{living[:-2]}9-0"):  # the last one's process is gone
+        lab.call("south", "pin_checkpoint", vpg_id, None, lost)
+        assert lost in pins(lab)
+        until(lambda lost=lost: lost not in pins(lab), 30, f"{lost} is dropped")
+        assert f'"operation": "{lost}"' in log.read_text()
+        assert pins(lab) == stay
+    south.completed(south.order("POST", f"{path}/FailoverTestStop"))
+    lab.call("south", "unpin_checkpoint", vpg_id, living)
+    assert pins(lab) == before
+    discarded(lab, "remove", kept.operation, "--yes")
+    gone_is_gone(lab)
+    let_pins_live(lab, "--default")
 
 
 def test_it_goes_when_its_time_is_over_or_its_checkpoint_is_written_over(lab):

@@ -18,6 +18,7 @@ from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.kept_volumes import KeptVolumes
 from farshore.appliance.members import Members
 from farshore.appliance.overview import Overview
+from farshore.appliance.pin_keeping import PinKeeping
 from farshore.appliance.promotions import Promotions
 from farshore.appliance.protection import VpgProtection
 from farshore.appliance.recovered_vms import RecoveredVms
@@ -124,6 +125,7 @@ class Appliance:
             self.discarded,
             overview,
             steering,
+            PinKeeping(self.around.site_folder, self.journal),
         )
         return own | journals | {name: call for group in groups for name, call in group.calls().items()}
 

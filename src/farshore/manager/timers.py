@@ -10,6 +10,8 @@ import structlog
 from farshore.errors import FarshoreError
 from farshore.manager.clock_watch import ClockWatch
 from farshore.manager.countdown import Countdown
+from farshore.manager.old_pins import OldPins
+from farshore.manager.old_records import OldRecords
 from farshore.manager.row_keeping import RowKeeping
 from farshore.model.vpg_states import VpgStatus, VpgSubStatus
 from farshore.operations.orders import Orders, follow_all
@@ -29,6 +31,9 @@ RELEASE_SECONDS = 5.0
 ALERT_SECONDS = 10.0
 COUNT_SECONDS = 1.0
 KEEP_SECONDS = 2.0
+PINS_SECONDS = 60.0
+RECORDS_SECONDS = 600.0
+"""The last two are shortened to what the settings say that they look for."""
 VPG_KEY = "vpg "
 """What the keys of these alerts begin with."""
 _GOOD = {
@@ -61,6 +66,7 @@ class Timers:
 
     def start(self) -> None:
         """Begin all loops."""
+        settings = self._site.config.settings
         loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (GREET_SECONDS, self.greet_peers),
             (CLOCK_SECONDS, self._clocks.turn),
@@ -70,6 +76,8 @@ class Timers:
             (ALERT_SECONDS, self.look_at_vpgs),
             (COUNT_SECONDS, Countdown(self._site, self._orders).turn),
             (KEEP_SECONDS, RowKeeping(self._site, self._orders).turn),
+            (min(PINS_SECONDS, settings.forget_pins_seconds), OldPins(self._site).turn),
+            (min(RECORDS_SECONDS, settings.keep_records_seconds), OldRecords(self._site).turn),
         ]
         self._tasks = [asyncio.create_task(self._every(seconds, turn)) for seconds, turn in loops]
 

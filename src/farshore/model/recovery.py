@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from farshore.model.policies import CommitPolicy, ShutdownPolicy
 
+GUARD = "-guard"
+"""How the name of the pin ends that keeps an operation's checkpoint while VMs are still being shut down."""
 RecoveryKind = Literal["failover", "move"]
 RecoveryStage = Literal["recovering", "before_commit", "committing", "rolling_back"]
 

@@ -47,6 +47,10 @@ class SiteSettings(BaseModel):
     """How long a policy waits, after an alert, whose time ran out while no manager was alive."""
     keep_discarded_seconds: float = Field(default=86400.0, ge=0.0)
     """How long what is kept that a policy's rollback discarded while the other site was away; 0: it is not kept."""
+    forget_pins_seconds: float = Field(default=3600.0, ge=1.0)
+    """How old a pin of a journal is, that no operation knows, before it is dropped."""
+    keep_records_seconds: float = Field(default=90 * 86400.0, ge=1.0)
+    """How long ended tasks, with the reports of their steps, and events are kept."""
     default_move_commit_policy: CommitPolicy = CommitPolicy.None_
     script_user: str = Field(default="nobody", min_length=1, max_length=32, pattern="^[a-z_][a-z0-9_.-]*[$]?$")
     """As whom pre- and post-recovery scripts run, where the site runs as root; else they run as the site's user."""

@@ -87,6 +87,12 @@ async def start(workflow: Workflow, task_id: str) -> None:
         await DBOS.start_workflow_async(workflow, task_id)
 
 
+async def forget(task_ids: list[str]) -> None:
+    """Remove the record of these tasks' steps, for good; none is fine."""
+    if task_ids:
+        await DBOS.delete_workflows_async(task_ids)
+
+
 def step(function: Callable[Parameters, Awaitable[Result]]) -> Callable[Parameters, Awaitable[Result]]:
     """A step: recorded when done, run again when the process was killed in it.
 

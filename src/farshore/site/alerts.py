@@ -104,6 +104,11 @@ class Alerts:
         with self._database.transaction() as connection:
             self.record_in(connection, kind, text, who=who, vpg_id=vpg_id, origin=origin, result=result)
 
+    def forget_events(self, before_ns: int) -> int:
+        """Remove events that occurred before that time; how many."""
+        with self._database.transaction() as connection:
+            return connection.execute(event.delete().where(event.c.occurred_ns < before_ns)).rowcount
+
     @staticmethod
     def record_in(
         connection: sa.Connection,

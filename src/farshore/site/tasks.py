@@ -104,6 +104,20 @@ class Tasks:
         with self._database.transaction() as connection:
             return [_row(found) for found in connection.execute(query)]
 
+    def oldest(self, limit: int, *conditions: sa.ColumnElement[bool]) -> list[TaskRow]:
+        """The oldest tasks first, of those that meet the conditions (on `Tasks.columns`)."""
+        query = sa.select(table).where(*conditions).order_by(table.c.started_ns).limit(limit)
+        with self._database.transaction() as connection:
+            return [_row(found) for found in connection.execute(query)]
+
+    def forget(self, task_ids: list[str]) -> None:
+        """Remove ended tasks; one that runs stays."""
+        if not task_ids:
+            return
+        with self._database.transaction() as connection:
+            ended = table.c.state.not_in(LIVE_TASK_STATES)
+            connection.execute(table.delete().where(table.c.id.in_(task_ids), ended))
+
     @property
     def columns(self) -> Any:
         """The columns, for conditions."""

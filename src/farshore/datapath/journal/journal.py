@@ -244,6 +244,11 @@ class Journal:
         with self.state_lock:
             self.pins.remove(operation)
 
+    def drop_pin(self, operation: str, pinned_ns: int) -> bool:
+        """Let go of a pin that nobody needs any more, if it is still the one that was made then; whether it was."""
+        with self.state_lock:
+            return self.pins.drop(operation, pinned_ns)
+
     def volumes_at(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
         """The VPG's volumes at that checkpoint."""
         with self.state_lock:

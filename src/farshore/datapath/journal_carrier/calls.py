@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ class Calls:
             "find_marker": self.find_marker,
             "pin": self.pin,
             "unpin": self.unpin,
+            "pins": self.pins,
+            "drop_pin": self._service.journal.drop_pin,
             "raise_epoch": self.raise_epoch,
             "configure": self.configure,
             "definitions": self.definitions,
@@ -132,6 +135,14 @@ class Calls:
     def unpin(self, operation: str) -> None:
         """Let it go."""
         self._service.journal.unpin(operation)
+
+    def pins(self) -> list[dict[str, Any]]:
+        """All pins, with their age; `held`: by a process that lives."""
+        now_ns = time.time_ns()
+        return [
+            {**pin._asdict(), "age_seconds": (now_ns - pin.pinned_ns) / 1e9, "held": pin.is_held}
+            for pin in self._service.journal.pins.listed()
+        ]
 
     def raise_epoch(self, epoch: int) -> dict[str, Any]:
         """From the answer on nothing of a lower epoch is kept."""

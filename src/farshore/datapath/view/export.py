@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from farshore.datapath.journal import Checkpoint, Journal
+from farshore.datapath.journal.pins import own_name
 from farshore.datapath.view.volume import VolumeView, open_view
 from farshore.errors import Conflict, Fault
 from farshore.model.files import sync_directory
@@ -27,7 +28,7 @@ def export(
     The journal's segments up to the checkpoint are verified first. The checkpoint is pinned meanwhile, so a carrier may
     run beside. Raises DamagedJournal, NotFound, Conflict when the file exists, Fault when it cannot be written.
     """
-    operation = f"export-{os.getpid()}-{volume}"
+    operation = own_name("export", str(volume))
     journal.pin(operation, checkpoint.id)
     try:
         journal.verify(last=checkpoint.ordinal).raise_if_damaged()

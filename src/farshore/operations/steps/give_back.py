@@ -7,6 +7,7 @@ import contextlib
 from typing import Any
 
 from farshore.errors import FarshoreError, NotFound
+from farshore.model.recovery import GUARD
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, is_running, site, step, stoppable_step
 from farshore.operations.steps.close_tests import TEARDOWN_SECONDS, tear_down
@@ -24,7 +25,7 @@ END_SECONDS = 8.0
 
 def guard(operation: str) -> str:
     """The name of the pin that keeps a checkpoint while VMs are still being shut down."""
-    return f"{operation}-guard"
+    return f"{operation}{GUARD}"
 
 
 @step
