@@ -18,6 +18,7 @@ NAMES = (
     "delta_sync",
     "api",
     "before_commit",
+    "orders",
 )
 
 
