@@ -170,8 +170,8 @@ class KilledLab(RecoveryLab):
         protects = self.protects(site, row["id"], fenced=fenced)
         if self.retired(site):
             del processes["journal"]
-        if protects == "paused":  # nobody has its disks: one that was killed is started at the resume
-            del processes["tap"]
+        if protects == "paused":  # a watcher that is started meanwhile starts them at the resume
+            del processes["tap"], processes["sender"]
         return {
             "vpgs": vpgs,
             "row": {
