@@ -117,12 +117,23 @@ class KilledReplies:
             content = f'<any xmlns="{API[1:-1]}">{members}</any>'
             form = "application/xml"
         sent = {"headers": {"Content-Type": form, "Accept": form}, "content": content}
-        if action == "create":
-            return "POST", f"/v1/vpgSettings/{self._settings(asked)}/commit", sent
+        if action in ("create", "change"):
+            settings_id = self._new_settings(asked) if action == "create" else self._changed_settings(asked)
+            return "POST", f"/v1/vpgSettings/{settings_id}/commit", sent
         vpg = f"/v1/vpgs/{self.vpg_id}"
         return ("DELETE", vpg, sent) if action == "DELETE" else ("POST", f"{vpg}/{action}", sent)
 
-    def _settings(self, asked: str) -> str:
+    def _changed_settings(self, asked: str) -> str:
+        """A settings object at that site, of the VPG with another RPO."""
+        api = self.lab.api[asked]
+        settings_id = str(api.request("POST", "/v1/vpgSettings", {"VpgIdentifier": self.vpg_id}).json())
+        whole = api.request("GET", f"/v1/vpgSettings/{settings_id}").json()
+        whole["Basic"]["RpoInSeconds"] += 1
+        reply = api.request("PUT", f"/v1/vpgSettings/{settings_id}", whole)
+        assert reply.status_code == 200, reply.text
+        return settings_id
+
+    def _new_settings(self, asked: str) -> str:
         """A settings object at that site, of a VPG of all VMs."""
         ids = {name: self.lab.api[name].request("GET", "/v1/localsite").json()["SiteIdentifier"] for name in SITES}
         basic = {

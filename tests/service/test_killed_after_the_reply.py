@@ -159,7 +159,18 @@ def removed_and_made(lab: KilledReplies) -> None:
     lab.check_checkpoint(lab.lab.checkpoint_now(lab.vpg_id, "made"))
 
 
-SHORT = [checkpoint, failover_test, clone, steering, failover_and_back, move_and_back, removed_and_made]
+def changed(lab: KilledReplies) -> None:
+    """A vpgSettings commit of the VPG that is there: both sites know it so, and it protects as before."""
+    before = lab.lab.row("south")["settings"]["rpo_seconds"]
+    lab.order("change", runs_at="south", type_="UpdateProtectionGroup")
+    for site in ("north", "south"):
+        until(lambda site=site: lab.lab.row(site)["settings"]["rpo_seconds"] == before + 1, 30, f"changed at {site}")
+    lab.await_state(MEETING_SLA, "north")
+    lab.content = lab.write("north")
+    lab.check_checkpoint(lab.lab.checkpoint_now(lab.vpg_id, "changed"))
+
+
+SHORT = [checkpoint, failover_test, clone, steering, failover_and_back, move_and_back, removed_and_made, changed]
 CHAPTERS = [*SHORT, there_and_home]
 
 
