@@ -15,9 +15,10 @@ from farshore.appliance.pin_keeping import PinKeeping
 from farshore.datapath.journal.pins import Pin, Pins, own_name
 from farshore.errors import Conflict
 from farshore.manager.old_pins import OldPins
-from farshore.model.task import TaskType
+from farshore.model.task import TaskType, new_task_id
 from farshore.operations.steps.give_back import guard
 from farshore.site.debts import Debt
+from farshore.site.tasks import TaskRow
 from tests.faked_site import FakedSite, until, with_site
 from tests.operations_harness import CLONE, VPG
 
@@ -192,5 +193,19 @@ def test_i21_nothing_is_dropped_that_is_not_sure(tmp_path: Path) -> None:
             assert pins(faked) == {LOST}
             await turn()
             assert pins(faked) == ({LOST} if seconds > 3600 else set())
+
+    with_site(tmp_path, test)
+
+
+def test_i21_a_commit_that_waits_for_a_pin_nobody_knows_does_not_keep_it(tmp_path: Path) -> None:
+    """An operation that runs keeps its own pins alone: a commit waits for older ones, so it would wait for ever."""
+
+    async def test(faked: FakedSite) -> None:
+        commit = new_task_id(faked.site.id)
+        row = TaskRow(commit, TaskType.FailoverCommit.value, faked.site.id, changing=True, vpg_id=VPG)
+        faked.site.tasks.begin(row)
+        pin(faked, LOST, commit.split(".")[0])
+        await OldPins(faked.site).turn()
+        assert pins(faked) == {commit.split(".")[0]}
 
     with_site(tmp_path, test)
