@@ -54,7 +54,7 @@ def ask_until_taken(lab):
 
 def test_a_move_home_is_refused_until_the_sync_is_done():
     """409 that names the sync, at several moments of it; then it takes all along, and the old state never runs."""
-    with ApiLab(vms=1, size="64M") as lab:
+    with ApiLab(vms=1, size="32M") as lab:
         lab.chain.end()
         lab.lab("kill", "north", "vms")
         lab.order("south", "Failover", {"CommitPolicy": "None"})

@@ -38,6 +38,7 @@ def test_kept_volumes_as_commands(
     api: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Listed with where they lie; removed after a yes only."""
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("FARSHORE_URL", str(api.http.base_url))
     monkeypatch.setenv("FARSHORE_USER", "admin")
     monkeypatch.setenv("FARSHORE_PASSWORD", "pass:wörd")
