@@ -63,3 +63,19 @@ def test_a_stream_that_was_cut_is_told(tmp_path: Path) -> None:
         assert looked(faked, heard) == (VpgSubStatus.DisconnectedFromPeer, True)
 
     with_site(tmp_path, test)
+
+
+def test_the_checkpoints_of_a_removed_vpg_are_forgotten(tmp_path: Path) -> None:
+    """When any other VPG is asked for; those of VPGs that are still there stay."""
+
+    async def test(faked: FakedSite) -> None:
+        hearing, row = Hearing(faked.site), VpgRow(faked.vpg, "active")
+        await hearing.of([row])
+        assert set(hearing._ends) == {VPG}
+        await hearing.of([])
+        assert set(hearing._ends) == {VPG}
+        faked.site.vpgs.remove(VPG)
+        await hearing.of([])
+        assert not hearing._ends
+
+    with_site(tmp_path, test)

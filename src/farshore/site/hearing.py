@@ -53,7 +53,13 @@ class Hearing:
         ]
         said = dict(zip(ids, await asyncio.gather(*asked), strict=True))
         both = await asyncio.to_thread(self._both_run) if any(row.vpg.way_home for row in rows) else {}
-        return {row.vpg.id: self._heard(row, said, both) for row in rows}
+        heard = {row.vpg.id: self._heard(row, said, both) for row in rows}
+        await self._forget_removed()
+        return heard
+
+    async def _forget_removed(self) -> None:
+        for vpg_id in self._ends.keys() - await asyncio.to_thread(self._site.vpgs.ids):
+            del self._ends[vpg_id]
 
     def _both_run(self) -> dict[str, str]:
         return {alert.key: alert.fact for alert in self._site.alerts.all() if alert.key.startswith("both ")}

@@ -5,7 +5,7 @@ A row's phase: creating, active, removing, or released: this site is done with t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -127,6 +127,10 @@ class Vpgs:
     def all(self) -> list[VpgRow]:
         """All rows by name, released ones too."""
         return list(self._rows().values())
+
+    def ids(self) -> Set[str]:
+        """The identifiers of all rows."""
+        return self._rows().keys()
 
     def listed(self) -> list[VpgRow]:
         """The rows that people see."""
