@@ -10,23 +10,21 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from farshore.appliance.carrier import carrier_environment
+from farshore.appliance.orphans import end_forerunner
 from farshore.appliance.road import Surroundings
 from farshore.errors import FarshoreError, Unavailable, error_from_json
-from farshore.model.process_lock import holder_of
 
 MODULE = "farshore.datapath.clone"
 SILENT_SECONDS = 60.0
 """A copier speaks twice a second; one that does not for so long was stopped, or hangs."""
 STARTS_MAX = 5
 """How often one is started that gets no further."""
-FORERUNNER_SECONDS = 3.0
 AGAIN_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -95,7 +93,7 @@ class CloneCopy(Generic[Record]):
         starts = 0
         try:
             while True:
-                await self._end_forerunner()
+                await end_forerunner(Path(self.record.folder), MODULE)
                 before, starts = self.done_bytes, starts + 1
                 try:
                     await self._copy_once()
@@ -149,22 +147,3 @@ class CloneCopy(Generic[Record]):
             said = json.loads(line)
             self.done_bytes, self.total_bytes = int(said["done_bytes"]), int(said["total_bytes"])
             self.read_bytes = int(said["read_bytes"])
-
-    async def _end_forerunner(self) -> None:
-        """The copier of a watcher that was killed ends by itself; one that was stopped or hangs is killed."""
-        lock = Path(self.record.folder) / "lock"
-        deadline = asyncio.get_running_loop().time() + FORERUNNER_SECONDS
-        while (pid := holder_of(lock)) is not None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.1)
-        if pid is not None and _is_copier(pid, self.record.folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def _is_copier(pid: int, folder: str) -> bool:
-    """Whether that process is a copier of this very clone: a number may be another's by now."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return MODULE.encode() in words and os.fsencode(folder) in words

@@ -7,18 +7,17 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from farshore.appliance.carrier import Carrier, end_tasks
+from farshore.appliance.orphans import end_forerunner
 from farshore.appliance.road import Surroundings
 from farshore.errors import FarshoreError, Unavailable
 from farshore.model.appliance_specs import KeepSpec
 from farshore.model.files import sync_directory, write_durably
-from farshore.model.process_lock import holder_of
 
 WATCH_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
@@ -26,7 +25,6 @@ PAUSE_SECONDS_MAX = 5.0
 QUICK_SECONDS = 0.8
 KEPT_SECONDS = 1.5
 """How old a status may be that is given for one of many; each is asked for once in `WATCH_SECONDS` anyway."""
-FORERUNNER_SECONDS = 3.0
 MODULE = "farshore.datapath.journal_carrier"
 _WORDS = {"stream": b"c", "hashes": b"h"}
 """What a connection is for, as the carrier is told."""
@@ -136,26 +134,9 @@ class VpgJournal:
             except Unavailable:
                 await self.carrier.end_by_force()
 
-    async def _end_forerunner(self) -> None:
-        """The carrier of a watcher that was killed goes by itself; one that was stopped or hangs is killed."""
-        deadline = asyncio.get_running_loop().time() + FORERUNNER_SECONDS
-        while (pid := holder_of(self.folder / "lock")) is not None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.1)
-        if pid is not None and self._is_carrier(pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def _is_carrier(self, pid: int) -> bool:
-        """Whether that process is a carrier of this very journal: a number may be another's by now."""
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return MODULE.encode() in words and os.fsencode(self.folder) in words
-
     async def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        await self._end_forerunner()
+        await end_forerunner(self.folder, MODULE)
         spec_path = self.folder / "spec.json"
         identity = self.around.site_folder / "identity"
         spec = self.spec.model_copy(update={"identity_dir": os.fspath(identity)})

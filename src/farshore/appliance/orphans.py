@@ -1,16 +1,23 @@
-"""Carriers of a watcher that is gone end by themselves, but those that were stopped (SIGSTOP, freezer) cannot.
+"""Carriers of a watcher that is gone end by themselves, but those that were stopped (SIGSTOP, freezer) or hang cannot.
 
-Such a one would hold a journal's lock, or a window's memory, for ever. The next watcher kills them before it begins.
-Which site a carrier is of stands in its environment: not all of them name its folder in their command lines.
+Such a one would hold a journal's lock, or a window's memory, for ever. The next watcher kills the stopped ones before
+it begins; and whoever starts a carrier that needs a folder's lock has its forerunner gone first. Which site a carrier
+is of stands in its environment: not all of them name its folder in their command lines.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 from pathlib import Path
 
+from farshore.model.process_lock import holder_of
+
+FORERUNNER_SECONDS = 3.0
+"""How long a forerunner has to end by itself."""
+LOOK_SECONDS = 0.1
 VARIABLE = "FARSHORE_CARRIER_OF"
 MODULES = {
     b"farshore.datapath.tap",
@@ -36,6 +43,27 @@ def end_stopped_carriers(site_folder: Path) -> list[int]:
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed.append(int(entry.name))
     return killed
+
+
+async def end_forerunner(folder: Path, module: str) -> None:
+    """Return when no earlier carrier of that module holds the folder's lock, or right after the one that did is killed.
+
+    Nobody else is killed: the number that a lock tells may be another process's by now.
+    """
+    deadline = asyncio.get_running_loop().time() + FORERUNNER_SECONDS
+    while (pid := holder_of(folder / "lock")) is not None and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+    if pid is not None and _is_carrier_of(pid, folder, module):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _is_carrier_of(pid: int, folder: Path, module: str) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return module.encode() in words and os.fsencode(folder) in words
 
 
 def _is_stopped_carrier(process: Path, mark: bytes) -> bool:

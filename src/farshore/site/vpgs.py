@@ -5,7 +5,7 @@ A row's phase: creating, active, removing, or released: this site is done with t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, KeysView
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -128,7 +128,7 @@ class Vpgs:
         """All rows by name, released ones too."""
         return list(self._rows().values())
 
-    def ids(self) -> Set[str]:
+    def ids(self) -> KeysView[str]:
         """The identifiers of all rows."""
         return self._rows().keys()
 
