@@ -209,6 +209,19 @@ class PromotionContract:
                 assert (base.read_bytes() == before) == (newer == "base")
 
     @in_loop
+    async def test_the_mark_of_a_move_that_failed_is_taken_back_before_the_next_job_writes(self, bench: VmBench):
+        """While a job copies, the plain file is the one written last, and the scratch is what counts."""
+        async with Recovered(bench) as recovered:
+            vm = await bench.open()
+            write_mark(recovered.scratch["a"], Pivot.ORDERED)
+            sent = cut_after(vm, 4)
+            with suppress(Cut):
+                await vm.promote("a", recovered.bases["a"], no_progress)
+            assert sent == ["blockdev-add", "transaction", "blockdev-reopen", "blockdev-del"]
+            assert read_mark(recovered.scratch["a"]) is Pivot.NOT_ORDERED
+            await vm.close()
+
+    @in_loop
     async def test_a_tapped_disk_is_not_promoted(self, bench: VmBench):
         """Its tap would be lost without a word."""
         async with Recovered(bench) as recovered:

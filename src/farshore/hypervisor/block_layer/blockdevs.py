@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from farshore.errors import Unsupported
+from farshore.errors import BadInput, Unsupported
 from farshore.hypervisor.block_layer import names
 from farshore.hypervisor.driver import Overlay, StartFailed
 from farshore.model.vm import DiskDefinition, VmDefinition
@@ -83,6 +83,17 @@ def check_disks(definition: VmDefinition, overlays: Mapping[str, Overlay]) -> No
                 f"The disk {disk.id} of {definition.name}, {path}, has {found.st_size} bytes, not {disk.size_bytes}.",
                 "Mend the definition's size_bytes, or the file.",
             )
+
+
+def check_base(base: Path, disk_id: str, size_bytes: int) -> None:
+    """Raises BadInput when the plain file of a recovered disk is not there, or is not of the disk's size."""
+    try:
+        with base.open("rb") as file:
+            found_bytes = file.seek(0, os.SEEK_END)
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {base}.", "") from None
+    if found_bytes != size_bytes:
+        raise BadInput(f"{base} has {found_bytes} bytes, the disk {disk_id} {size_bytes}.", "It is not its file.")
 
 
 async def make_scratch(definition: VmDefinition, overlays: Mapping[str, Overlay]) -> list[Path]:

@@ -6,8 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
-from farshore.errors import BadInput, Fault, Unavailable
-from farshore.hypervisor.block_layer.blockdevs import program
+from farshore.errors import Fault, Unavailable
+from farshore.hypervisor.block_layer.blockdevs import check_base, program
 from farshore.hypervisor.block_layer.pivot_mark import Pivot, read_mark, write_mark
 from farshore.model.vm import DiskDefinition
 
@@ -22,11 +22,7 @@ async def commit_off(disk: DiskDefinition, scratch: Path, base: Path) -> None:
 
     Repeated after it was cut short it writes the same again; the tool empties the scratch only when all is written.
     """
-    if not base.exists():
-        raise BadInput(f"There is no file {base}.", "")
-    size_bytes = await asyncio.to_thread(_size, base)
-    if size_bytes != disk.size_bytes:
-        raise BadInput(f"{base} has {size_bytes} bytes, the disk {disk.id} {disk.size_bytes}.", "It is not its file.")
+    await asyncio.to_thread(check_base, base, disk.id, disk.size_bytes)
     if not scratch.exists() or await asyncio.to_thread(_base_is_newer, scratch, base):
         return
     below = ["-F", "raw", "-b", f"json:{json.dumps({'driver': 'raw', 'file': _file(base)})}"]
@@ -48,11 +44,6 @@ def _base_is_newer(scratch: Path, base: Path) -> bool:
 
 def _file(path: Path) -> dict[str, str]:
     return {"driver": "host_device" if path.is_block_device() else "file", "filename": str(path.resolve())}
-
-
-def _size(path: Path) -> int:
-    with path.open("rb") as file:
-        return file.seek(0, 2)
 
 
 async def _image_tool(bound_seconds: float, *arguments: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from farshore.hypervisor.block_layer import names
@@ -21,11 +23,15 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class BlockGraph:
-    """`children`: node -> its data child and backing child by edge name; `sizes`: bytes; `bitmaps`: ours, by node."""
+    """`children`: node -> its data child and backing child by edge name; `sizes`: bytes; `bitmaps`: ours, by node.
+
+    `files`: what each node says is its file; of a node with a node of its own below, in one way or another of writing.
+    """
 
     children: dict[str, dict[str, str]]
     sizes: dict[str, int]
     bitmaps: dict[str, dict[str, Bitmap]]
+    files: dict[str, str] = field(default_factory=dict)
 
     def __contains__(self, node: str) -> bool:
         return node in self.children
@@ -34,6 +40,11 @@ class BlockGraph:
         """The node that a filter, a shim for one, passes through to."""
         edges = self.children.get(node, {})
         return edges.get("file") or edges.get("backing")
+
+    def file_of(self, image: str) -> Path | None:
+        """The file under an image's node, None if there is none: the image may be told of with all of its options."""
+        file = self.files.get(self.children.get(image, {}).get("file", ""))
+        return Path(file) if file is not None else None
 
     def layers(self, top: str) -> list[str]:
         """The disk's chain from `top` down: the images, with filters of the owner's jobs among them."""
@@ -69,8 +80,9 @@ class BlockGraph:
 
 async def read_graph(monitor: Monitor) -> BlockGraph:
     """Ask QEMU for all nodes; before QEMU 10.1 x-debug-query-block-graph alone tells who stands on whom."""
-    edges = await monitor.run("x-debug-query-block-graph")
-    nodes = await monitor.run("query-named-block-nodes", {"flat": True})
+    edges, nodes = await asyncio.gather(
+        monitor.run("x-debug-query-block-graph"), monitor.run("query-named-block-nodes", {"flat": True})
+    )
     by_id: dict[int, str] = {node["id"]: node["name"] for node in edges["nodes"] if node["type"] == "block-driver"}
     children: dict[str, dict[str, str]] = {name: {} for name in by_id.values()}
     for edge in edges["edges"]:
@@ -89,7 +101,7 @@ async def read_graph(monitor: Monitor) -> BlockGraph:
         }
         if ours:
             bitmaps[name] = ours
-    return BlockGraph(children, sizes, bitmaps)
+    return BlockGraph(children, sizes, bitmaps, {node["node-name"]: node["file"] for node in nodes})
 
 
 def _bitmap(node: str, told: dict[str, Any]) -> Bitmap:
