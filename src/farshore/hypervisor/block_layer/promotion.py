@@ -96,7 +96,7 @@ class Promoter:
                 progress(int(job["offset"]), int(job["len"]))
             await asyncio.wait([told], timeout=LOOK_SECONDS)
             if told.done():
-                return told.result()["event"] == "BLOCK_JOB_READY"
+                return bool(told.result()["event"] == "BLOCK_JOB_READY")
             job = await self._job(disk_id)
             if job is None:
                 return False
