@@ -97,7 +97,9 @@ class Calls:
         if "xml" in accept and response.content and "xml" in response.headers["content-type"][0]:
             fromstring(response.content)
         elif response.status_code == 200 and b"TaskIdentifier" in response.content and case.method == "POST":
-            self.tasks.append(str(response.json()["TaskIdentifier"]))
+            told = response.json()
+            if "TaskIdentifier" in told:  # what an import answers holds them deeper
+                self.tasks.append(str(told["TaskIdentifier"]))
         if case.operation.path == "/v1/vpgSettings" and case.method == "POST" and response.status_code == 200:
             self.sender.draft = str(response.json()) if "xml" not in accept else self.sender.draft
 
