@@ -168,7 +168,7 @@ class RecoveryLab(StorageLab):
             view.read_into(memoryview(buffer), 0)
             return bytes(buffer)
 
-    def recover(self, vpg_id, operation, vm_ids=None, checkpoint_id=None):
+    def recover(self, vpg_id, operation, vm_ids=None, checkpoint_id=None, before_start=lambda: None):
         """Pin, open views and start recovered VMs as a failover does; a `Recovered`."""
         checkpoint = self.call("south", "pin_checkpoint", vpg_id, checkpoint_id, operation)
         definitions = self.call("south", "definitions_at", vpg_id, checkpoint["id"])
@@ -178,6 +178,7 @@ class RecoveryLab(StorageLab):
         wanted = [number for of_vm in of_vms.values() for number in of_vm.values()]
         opened = self.call("south", "open_views", vpg_id, checkpoint["id"], operation, wanted)
         views = {vm: {disk: opened[number] for disk, number in of_vm.items()} for vm, of_vm in of_vms.items()}
+        before_start()
         started = self.call("south", "start_recovered_vms", operation, "", chosen, views, isolated=False)
         return Recovered(self, vpg_id, operation, checkpoint["id"], started, of_vms)
 

@@ -141,15 +141,16 @@ def test_every_answer_is_one_that_the_document_has(tmp_path: Path) -> None:
     """Some hundreds of calls."""
     seen = play(tmp_path, FEW)
     assert seen[200] > FEW / 10, seen
-    assert seen[400] > FEW / 50, seen
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_ten_thousand_answers_are_as_the_document_says(tmp_path: Path) -> None:
     """The same with ten thousand."""
-    seen = play(tmp_path, int(os.environ.get("FARSHORE_CALLS", MANY)))
-    assert seen[200] > 1000, seen
+    count = int(os.environ.get("FARSHORE_CALLS", MANY))
+    seen = play(tmp_path, count)
+    assert seen[200] > count / 10, seen
+    assert seen[400] > count / 100, seen
 
 
 def test_what_is_left_out_is_a_route() -> None:

@@ -199,6 +199,23 @@ def test_recovered_vms_are_promoted_while_they_write_and_live_on_without_the_jou
     check_it_lives_alone(lab, recovered, writer)
 
 
+def test_a_view_that_dies_as_its_vm_is_started_costs_no_recovery(lab):
+    """Its VM cannot come up without it; it is started again when the view is there again."""
+
+    def kill_views():
+        views = [pid for pid, role in lab.processes("south") if role == "view"]
+        assert len(views) == 4
+        for pid in views:
+            os.kill(pid, signal.SIGKILL)
+
+    for _ in range(3):  # the appliance may see it before the VMs do
+        recovered = lab.recover(lab.vpg_id, uuid.uuid4().hex, before_start=kill_views)
+        assert [vm["power"] for vm in recovered.vms] == ["running", "running"]
+        lab.call("south", "remove_recovered_vms", recovered.operation)
+        lab.call("south", "close_views", recovered.operation)
+        lab.call("south", "unpin_checkpoint", lab.vpg_id, recovered.operation)
+
+
 def test_a_promotion_goes_on_when_the_watcher_is_killed_in_the_middle(lab):
     """It is killed again and again: the VMs write on, and nothing is lost."""
     vpg_id, operation = lab.vpg_id, uuid.uuid4().hex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,11 @@ from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.promotions import Promotions
 from farshore.appliance.recovered_vms import RecoveredVms, Views
 from farshore.appliance.view_keeper import ViewKeeper
+from farshore.hypervisor.driver import StartFailed
+
+ATTEMPTS_MAX = 3
+
+log = logging.getLogger(__name__)
 
 
 class RecoveryCalls:
@@ -47,7 +53,20 @@ class RecoveryCalls:
     async def start_recovered_vms(
         self, operation: str, label: str, definitions: list[dict[str, Any]], views: Views, isolated: bool = True
     ) -> list[dict[str, Any]]:
-        """Start recovered VMs on scratch over views, on a network of their own or the site's. All or none."""
+        """Start recovered VMs on scratch over views, on a network of their own or the site's. All or none.
+
+        A VM that has opened its view waits for it when it dies; one that is just about to open it cannot come up, and
+        is started again when the view is there again.
+        """
+        for _ in range(ATTEMPTS_MAX - 1):
+            before = self._views.processes(operation)
+            try:
+                return await self._recovered.start(operation, label, definitions, views, isolated)
+            except StartFailed as error:
+                await self._views.ensure(operation)
+                if self._views.processes(operation) == before:
+                    raise
+                log.warning("a view of %s was started anew, so its VMs are started again: %s", operation, error)
         return await self._recovered.start(operation, label, definitions, views, isolated)
 
     async def remove_recovered_vms(self, operation: str) -> None:

@@ -85,6 +85,15 @@ class ViewKeeper:
             await self._ensure_all(self._views[operation])
             return {v.volume: {"socket": str(v.socket), "export": str(v.volume)} for v in self._views[operation]}
 
+    def processes(self, operation: str) -> list[tuple[int, int]]:
+        """(pid, start time) of each of the operation's views."""
+        return [(view.pid, view.started) for view in self._views.get(operation, [])]
+
+    async def ensure(self, operation: str) -> None:
+        """Start again which of the operation's views do not answer. Raises Unavailable when one does not come up."""
+        async with self._lock:
+            await self._ensure_all(self._views.get(operation, []))
+
     async def close(self, operation: str) -> None:
         """Close the operation's views; none is fine."""
         async with self._lock:
