@@ -31,6 +31,7 @@ KEPT = ("appliance/promotions/", "appliance/members/")
 """What is kept of all earlier ones: the answers to repeated calls, and which VMs those may name."""
 GROWING = re.compile(r"journal/[^/]*/(segments|checkpoints|replica|definitions)/|\.(seg|index|tmp)$")
 SETTLE_SECONDS = 90
+WRITES = 12
 
 
 class KilledLab(RecoveryLab):
@@ -90,6 +91,20 @@ class KilledLab(RecoveryLab):
             with NbdClient(socket, export) as client:
                 contents[name] = read_whole(client)
         return contents
+
+    def write_at_random(self, site, content, random):
+        """Write here and there on the disks of the VMs that run there, which hold `content`; what they hold then."""
+        content = {name: bytearray(old) for name, old in content.items()}
+        for name, (socket, export) in self.running_disks(site).items():
+            with NbdClient(socket, export) as client:
+                for _ in range(WRITES):
+                    length = random.choice([512, 4096, 65536])
+                    offset = random.randrange(0, len(content[name]) - length) & ~511
+                    data = random.randbytes(length)
+                    client.pwrite(offset, data)
+                    content[name][offset : offset + length] = data
+                client.flush()
+        return content
 
     def check_disks(self, site, expected):
         """The site's VMs have that content, to the last byte."""

@@ -11,7 +11,6 @@ import random
 import time
 
 from farshore.errors import FarshoreError
-from farshore.nbd.client import NbdClient
 from tests.killed_lab import SETTLE_SECONDS, SITES
 from tests.recovery_lab import first_difference
 from tests.service.test_operations_on_a_lab import lab as lab_command
@@ -24,7 +23,6 @@ FAILED_OVER, MOVED = (5, 15), (6, 19)
 """Status and substatus, before the commit."""
 PAUSED = (1, 25)
 """Status and substatus."""
-WRITES = 12
 PROTECT_BACK = "UpdateProtectionGroup"
 TASK_SECONDS = 400
 
@@ -53,17 +51,7 @@ class Play:
 
     def write(self, site):
         """Write here and there on the disks of the VMs that run at the site; gives what they hold."""
-        content = {name: bytearray(old) for name, old in self.content.items()}
-        for name, (socket, export) in self.lab.running_disks(site).items():
-            with NbdClient(socket, export) as client:
-                for _ in range(WRITES):
-                    length = self.random.choice([512, 4096, 65536])
-                    offset = self.random.randrange(0, len(content[name]) - length) & ~511
-                    data = self.random.randbytes(length)
-                    client.pwrite(offset, data)
-                    content[name][offset : offset + length] = data
-                client.flush()
-        return content
+        return self.lab.write_at_random(site, self.content, self.random)
 
     def order(self, action, body=None):
         """Give the order at one of the sites; wait until its task has ended, completed, where it runs."""

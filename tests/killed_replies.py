@@ -20,7 +20,6 @@ from xml.etree.ElementTree import fromstring
 import httpx
 
 from farshore.cli.processes import site_processes
-from farshore.nbd.client import NbdClient
 from tests.clone_lab import Copiers
 from tests.killed_lab import SITES, KilledLab
 from tests.storage_lab import until
@@ -31,7 +30,6 @@ WAYS = ("the one that carries it out", "the one that answered", "the other one, 
 """Whose manager is killed: ordered where it is carried out; ordered at the other site, whose own dies, or not."""
 PASSED_ON_SECONDS = 2.0
 END_SECONDS = 90
-WRITES = 8
 
 
 @dataclasses.dataclass
@@ -219,16 +217,7 @@ class KilledReplies:
 
     def write(self, site: str) -> dict[tuple[str, str], bytes]:
         """Write here and there on the VMs that run at the site; what they hold."""
-        content = {name: bytearray(old) for name, old in self.content.items()}
-        for name, (socket, export) in self.lab.running_disks(site).items():
-            with NbdClient(socket, export) as client:
-                for _ in range(WRITES):
-                    length = self.random.choice([512, 4096, 65536])
-                    offset = self.random.randrange(0, len(content[name]) - length) & ~511
-                    data = self.random.randbytes(length)
-                    client.pwrite(offset, data)
-                    content[name][offset : offset + length] = data
-                client.flush()
+        content = self.lab.write_at_random(site, self.content, self.random)
         return {name: bytes(found) for name, found in content.items()}
 
     def check_disks(self, site: str) -> None:

@@ -4,35 +4,27 @@ Two whole sites with storage-daemon VMs; what a test recovers is compared with w
 """
 
 import random
-import time
 
 import pytest
 
 from farshore.nbd.client import NbdClient
-from tests.recovery_lab import RecoveryLab, read_whole
-from tests.service.test_operations_on_a_lab import ApiOf
+from tests.api_lab import COMPLETED, SITES, ApiLab
+from tests.recovery_lab import read_whole
 from tests.storage_lab import until
 
-SITES = ("north", "south")
-RUNNING, FAILED, COMPLETED = 1, 4, 6
-TASK_SECONDS = 150
 
-
-class ChangingLab(RecoveryLab):
-    """Three VMs of north, of which a VPG protects the first two."""
+class ChangingLab(ApiLab):
+    """Three VMs of north, of which a VPG protects the first two; nothing writes but what a test does."""
 
     def __init__(self):
-        super().__init__(vms=3, disks=1, size="4M", interval=1)
-        try:
-            words = ("vpg", "create", "shop", "--vm", "vm-1", "--vm", "vm-2", "--checkpoint-interval", 1, "--json")
-            self.run("north", *words)
-            self.vpg = "shop"
-            self.api = {name: ApiOf(self.site(name)) for name in SITES}
-            self.id = self.listed("south")["VpgIdentifier"]
-            until(self.ordinals, 60, "a first checkpoint")
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(vms=3, size="8M")
+        self.id = self.path.rpartition("/")[2]
+
+    def begin(self, name="shop"):
+        """Protect two of the three."""
+        self.run("north", "vpg", "create", name, "--vm", "vm-1", "--vm", "vm-2", "--checkpoint-interval", 1, "--json")
+        self.vpg = name
+        return self
 
     def listed(self, site):
         """The VPG, as a site lists it."""
@@ -66,7 +58,6 @@ class ChangingLab(RecoveryLab):
 
     def later(self):
         """A checkpoint that was cut after this was asked for."""
-        asked = time.time()
         newest = self.ordinals()[-1]
 
         def found():
@@ -74,10 +65,9 @@ class ChangingLab(RecoveryLab):
             fresh = [int(c["CheckpointIdentifier"]) for c in known if int(c["CheckpointIdentifier"]) > newest]
             return max(fresh, default=0) if len(fresh) > 1 else 0  # the first may have been cut before
 
-        ordinal = until(found, 60, f"a checkpoint of after {asked}")
-        return str(ordinal)
+        return str(until(found, 60, "a checkpoint that was cut later"))
 
-    def commit(self, site, *, vms=None, dialect=None, **basic):
+    def commit(self, site, *, vms=None, **basic):
         """Commit the VPG's settings with these members of Basic and these VMs; the reply."""
         api = self.api[site]
         settings = api.request("POST", "/v1/vpgSettings", {"VpgIdentifier": self.id}).json()
@@ -90,20 +80,11 @@ class ChangingLab(RecoveryLab):
             assert api.request("PUT", path, whole).status_code == 200
         return api.request("POST", f"{path}/commit")
 
-    def ended(self, site, task_id):
-        """A task that has ended, as a site tells of it."""
-
-        def ended():
-            task = self.api[site].request("GET", f"/v1/tasks/{task_id}").json()
-            return task if task["Status"]["State"] != RUNNING else None
-
-        return until(ended, TASK_SECONDS, f"the end of task {task_id}")
-
     def changed(self, site, **changes):
         """The same, and its task has completed; its words."""
         reply = self.commit(site, **changes)
         assert reply.status_code == 200, reply.text
-        task = self.ended(site, reply.json())
+        task = self.task(site, reply.json())
         assert task["Status"]["State"] == COMPLETED, task
         return task["CompleteReason"]
 
@@ -115,7 +96,7 @@ class ChangingLab(RecoveryLab):
         """{VM: content} of a failover test at that checkpoint, which is stopped again."""
         path = f"/v1/vpgs/{self.id}"
         order = {"CheckpointIdentifier": checkpoint} | (body or {})
-        task = self.ended("south", self.api["south"].order("POST", f"{path}/FailoverTest", order))
+        task = self.task("south", self.api["south"].order("POST", f"{path}/FailoverTest", order))
         assert task["Status"]["State"] == COMPLETED, task
         contents = {}
         for name in ("vm-1", "vm-2", "vm-3"):
@@ -124,7 +105,7 @@ class ChangingLab(RecoveryLab):
                 with NbdClient(*disk) as client:
                     contents[name] = read_whole(client)
         stop = self.api["south"].order("POST", f"{path}/FailoverTestStop", {"FailoverTestSuccess": True})
-        assert self.ended("south", stop)["Status"]["State"] == COMPLETED
+        assert self.task("south", stop)["Status"]["State"] == COMPLETED
         return contents
 
 

@@ -29,6 +29,8 @@ CHAPTERS_AT_ONCE = 2
 
 def checkpoint(lab: KilledReplies) -> None:
     """Checkpoints: cut once, listed once with its tag; every write that was answered before is in it."""
+    # What was taken back just now may be attached, before its sync: a tagged checkpoint is refused in a sync.
+    until(lambda: lab.lab.call("north", "protection_status", lab.vpg_id)["state"] == "protecting", 30, "it protects")
     lab.content = lab.write("north")
     tag = f"tag {uuid.uuid4().hex}"
     lab.order("Checkpoints", {"CheckpointName": tag}, runs_at="", type_="InsertTaggedCP")

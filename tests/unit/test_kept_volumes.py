@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from farshore.appliance import kept_volumes
+from farshore.appliance.copies import Copies
 from farshore.appliance.kept_volumes import KeptVolumes
 from farshore.errors import BadInput, Conflict, FarshoreError, NotFound
 from farshore.model.vm import DiskDefinition, VmDefinition
@@ -121,8 +122,18 @@ def test_kept_volumes_are_the_checkpoint_s_and_unpin_it() -> None:
     play(part)
 
 
-@pytest.mark.parametrize("spot", ["write_durably", "sync_directory", "_forget", "_unpin"])
-def test_an_appliance_that_is_killed_while_it_makes_them_known(monkeypatch: pytest.MonkeyPatch, spot: str) -> None:
+@pytest.mark.parametrize(
+    ("owner", "spot"),
+    [
+        (kept_volumes, "write_durably"),
+        (kept_volumes, "sync_directory"),
+        (Copies, "forget"),
+        (KeptVolumes, "_unpin"),
+    ],
+)
+def test_an_appliance_that_is_killed_while_it_makes_them_known(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, spot: str
+) -> None:
     """At any of its steps, and its copier at the beginning: the next one goes on to the same whole set."""
 
     async def part(site: Site) -> None:
@@ -130,7 +141,6 @@ def test_an_appliance_that_is_killed_while_it_makes_them_known(monkeypatch: pyte
         await site.kept.stop()  # the copier goes with its watcher
         site.restart().resume()
         assert await site.copied() == "copied: "
-        owner: Any = kept_volumes if hasattr(kept_volumes, spot) else KeptVolumes
         with monkeypatch.context() as patch:
 
             def die(*_: Any, **__: Any) -> None:

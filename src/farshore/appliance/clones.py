@@ -12,15 +12,15 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from farshore.appliance.carrier import end_tasks
 from farshore.appliance.clone_copy import CloneCopy
 from farshore.appliance.clone_record import ClonedVm, CloneRecord, cloned_definition
+from farshore.appliance.copies import Copies
 from farshore.appliance.datastores import Datastores
 from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.road import Surroundings
 from farshore.appliance.vm_doors import VmDoors
 from farshore.errors import Conflict, NotFound
-from farshore.model.files import remove_durably, sync_directory
+from farshore.model.files import sync_directory
 from farshore.model.vm import VmDefinition
 
 
@@ -36,14 +36,15 @@ class Clones:
         reserve_bytes: int | None,
     ) -> None:
         """Nothing goes on before `resume`. `journal` gives a VPG's, or raises NotFound."""
-        self.folder = around.site_folder / "appliance" / "clones"
-        self._around = around
+        self._copies = Copies(
+            around.site_folder / "appliance" / "clones",
+            CloneRecord.load,
+            lambda record: CloneCopy(record, around, reserve_bytes),
+            "There is no clone {} here.",
+        )
         self._journal = journal
         self._datastores = datastores
         self._doors = doors
-        self._reserve_bytes = reserve_bytes
-        self._copies: dict[str, CloneCopy[CloneRecord]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
 
     def calls(self) -> dict[str, Callable[..., Any]]:
@@ -58,14 +59,11 @@ class Clones:
 
     def resume(self) -> None:
         """Go on with what was being copied."""
-        for path in sorted(self.folder.glob("*.json")):
-            record = CloneRecord.load(path)
-            if record.state == "copying":
-                self._go_on(record)
+        self._copies.resume()
 
     async def stop(self) -> None:
         """Leave all where they are."""
-        await end_tasks(self._tasks.values())
+        await self._copies.stop()
 
     async def begin_clone(
         self,
@@ -82,7 +80,7 @@ class Clones:
         Raises NotFound, BadInput.
         """
         async with self._changing:
-            if self._record(operation) is not None:
+            if self._copies.record(operation) is not None:
                 return
             self._journal(vpg_id)
             folder = self._datastores.find(datastore_id).folder / f"clone-{operation}"
@@ -93,20 +91,15 @@ class Clones:
                 definition = cloned_definition(source, operation, int(checkpoint["time_ns"]), taken)
                 taken.add(definition["name"])
                 vms.append(ClonedVm(source.id, definition, volumes[source.id]))
-            record = CloneRecord(self._path(operation), operation, vpg_id, str(checkpoint["id"]), str(folder), vms, {})
+            record = CloneRecord(
+                self._copies.path(operation), operation, vpg_id, str(checkpoint["id"]), str(folder), vms, {}
+            )
             record.save()
-            self._go_on(record)
+            self._copies.go_on(record)
 
     async def clone_status(self, operation: str) -> dict[str, Any]:
         """How far it is. Raises NotFound."""
-        record, copy = self._demand(operation), self._copies.get(operation)
-        return {
-            "state": record.state,
-            "reason": record.reason,
-            "done_bytes": copy.done_bytes if copy else 0,
-            "total_bytes": copy.total_bytes if copy else 0,
-            "read_bytes": copy.read_bytes if copy else 0,
-        }
+        return self._copies.status(operation)
 
     async def adopt_clone(self, operation: str) -> list[dict[str, Any]]:
         """Put the clones into the inventory, off; gives their definitions. Again is the same.
@@ -114,7 +107,7 @@ class Clones:
         Raises NotFound, Conflict while they are not all copied.
         """
         async with self._changing:
-            record = self._demand(operation)
+            record = self._copies.demand(operation)
             if record.state not in ("copied", "adopted"):
                 raise Conflict(f"The clone {operation} is not copied yet ({record.state}).", "Wait.")
             definitions = record.definitions()
@@ -128,9 +121,9 @@ class Clones:
     async def keep_clone(self, operation: str) -> None:
         """It was adopted and is VMs like all others from now on; none is fine."""
         async with self._changing:
-            record = self._record(operation)
+            record = self._copies.record(operation)
             if record is not None and record.state == "adopted":
-                self._forget(operation)
+                self._copies.forget(operation)
 
     async def remove_clone(self, vpg_id: str, operation: str) -> None:
         """Stop the copy; its files and VMs go, and the checkpoint's pin. None is fine.
@@ -143,12 +136,10 @@ class Clones:
                 await self._journal(vpg_id).call("unpin", operation=operation)
 
     async def _remove(self, operation: str) -> None:
-        record = self._record(operation)
+        record = self._copies.record(operation)
         if record is None:
             return
-        task = self._tasks.get(operation)
-        if task is not None:
-            await end_tasks([task])
+        await self._copies.end(operation)
         for definition in record.definitions():
             if not self._doors.is_off(definition.id):
                 raise Conflict(f"VM {definition.name} runs.", "Stop it first.")
@@ -160,35 +151,7 @@ class Clones:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         if folder.parent.is_dir():
             sync_directory(folder.parent)
-        self._forget(operation)
-
-    def _forget(self, operation: str) -> None:
-        remove_durably(self._path(operation))
-        self._copies.pop(operation, None)
-        self._tasks.pop(operation, None)
-
-    def _go_on(self, record: CloneRecord) -> None:
-        copy = CloneCopy(record, self._around, self._reserve_bytes)
-        self._copies[record.operation] = copy
-        self._tasks[record.operation] = asyncio.get_running_loop().create_task(copy.run())
-
-    def _record(self, operation: str) -> CloneRecord | None:
-        copy = self._copies.get(operation)
-        if copy is not None:
-            return copy.record
-        try:
-            return CloneRecord.load(self._path(operation))
-        except FileNotFoundError:
-            return None
-
-    def _demand(self, operation: str) -> CloneRecord:
-        record = self._record(operation)
-        if record is None:
-            raise NotFound(f"There is no clone {operation} here.", "Order it first.")
-        return record
-
-    def _path(self, operation: str) -> Path:
-        return self.folder / f"{operation}.json"
+        self._copies.forget(operation)
 
 
 def _remove_all_but(folder: Path, images: Collection[str]) -> None:

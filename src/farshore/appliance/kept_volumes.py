@@ -18,13 +18,14 @@ from typing import Any
 
 from farshore.appliance.carrier import end_tasks
 from farshore.appliance.clone_copy import CloneCopy
+from farshore.appliance.copies import Copies
 from farshore.appliance.datastores import own_disks
 from farshore.appliance.keeping import VpgJournal
 from farshore.appliance.kept_record import NOTE, KeepRecord, KeptSet
 from farshore.appliance.road import Surroundings
 from farshore.errors import BadInput, Conflict, Fault, NotFound
 from farshore.hypervisor.inventory import Inventory
-from farshore.model.files import remove_durably, sync_directory, write_durably
+from farshore.model.files import sync_directory, write_durably
 
 GONE = ".gone-"
 """Before the name of a set that is being removed."""
@@ -45,13 +46,17 @@ class KeptVolumes:
         reserve_bytes: int | None,
     ) -> None:
         """Nothing goes on before `resume`. `journal` gives a VPG's, or raises NotFound."""
-        self._records = around.site_folder / "appliance" / "keeps"
+        self._copies = Copies(
+            around.site_folder / "appliance" / "keeps",
+            KeepRecord.load,
+            lambda record: CloneCopy(record, around, reserve_bytes, what=WHAT, remedy=REMEDY),
+            "No volumes are being kept by {} here.",
+            checked=_checked,
+        )
         self._around = around
         self._journal = journal
         self._inventory = inventory
-        self._reserve_bytes = reserve_bytes
-        self._copies: dict[str, CloneCopy[KeepRecord]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._removals: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
 
     @property
@@ -72,16 +77,14 @@ class KeptVolumes:
 
     def resume(self) -> None:
         """Go on with what was being copied, and with what was being removed."""
-        for path in sorted(self._records.glob("*.json")):
-            record = KeepRecord.load(path)
-            if record.state == "copying":
-                self._go_on(record)
+        self._copies.resume()
         for remains in self.folder.glob(f"{GONE}*"):
             self._clear(remains)
 
     async def stop(self) -> None:
         """Leave all where they are."""
-        await end_tasks(self._tasks.values())
+        await self._copies.stop()
+        await end_tasks(self._removals.values())
 
     async def begin_keep(
         self, vpg_id: str, vpg_name: str, operation: str, checkpoint: dict[str, Any], volumes: list[dict[str, Any]]
@@ -91,12 +94,12 @@ class KeptVolumes:
         `volumes`: each with number, vm_id, vm_name, disk_id. Raises NotFound, BadInput.
         """
         async with self._changing:
-            if self._record(operation) is not None or self._finished(operation) is not None:
+            if self._copies.record(operation) is not None or self._finished(operation) is not None:
                 return
             self._journal(vpg_id)
             await asyncio.to_thread(_make_durably, self.folder)
             record = KeepRecord(
-                self._path(operation),
+                self._copies.path(operation),
                 operation,
                 vpg_id,
                 vpg_name,
@@ -106,20 +109,13 @@ class KeptVolumes:
                 volumes,
             )
             record.save()
-            self._go_on(record)
+            self._copies.go_on(record)
 
     async def keep_status(self, operation: str) -> dict[str, Any]:
         """How far it is: state copying, failed (with reason), copied, finished. Raises NotFound."""
         if self._finished(operation) is not None:
             return {"state": "finished", "reason": "", "done_bytes": 0, "total_bytes": 0, "read_bytes": 0}
-        record, copy = self._demand(operation), self._copies.get(operation)
-        return {
-            "state": record.state,
-            "reason": record.reason,
-            "done_bytes": copy.done_bytes if copy else 0,
-            "total_bytes": copy.total_bytes if copy else 0,
-            "read_bytes": copy.read_bytes if copy else 0,
-        }
+        return self._copies.status(operation)
 
     async def finish_keep(self, operation: str) -> dict[str, Any]:
         """Make the set known, which stays until it is removed; the checkpoint's pin goes. Again is the same; gives it.
@@ -129,7 +125,7 @@ class KeptVolumes:
         async with self._changing:
             known = self._finished(operation)
             if known is None:
-                record = self._demand(operation)
+                record = self._copies.demand(operation)
                 if record.state != "copied":
                     raise Conflict(f"The volumes of {operation} are not copied yet ({record.state}).", "Wait.")
                 known = record.finished(time.time_ns())
@@ -137,19 +133,17 @@ class KeptVolumes:
                     await asyncio.to_thread(self._settle, record, known)
                 except OSError as error:
                     raise Fault(f"The volumes cannot be kept: {error}.", "Look at the store they are on.") from error
-            self._forget(operation)
+            self._copies.forget(operation)
             await self._unpin(known.vpg_id, operation)
             return self._told(known)
 
     async def drop_keep(self, vpg_id: str, operation: str) -> None:
         """Stop the copy; its files go, also when they were finished, and the checkpoint's pin. None is fine."""
         async with self._changing:
-            task = self._tasks.get(operation)
-            if task is not None:
-                await end_tasks([task])
+            await self._copies.end(operation)
             for folder in (self._place(operation), self._hidden(operation)):
                 await asyncio.to_thread(self._remove, folder)
-            self._forget(operation)
+            self._copies.forget(operation)
             await self._unpin(vpg_id, operation)
 
     async def _unpin(self, vpg_id: str, operation: str) -> None:
@@ -176,7 +170,7 @@ class KeptVolumes:
     def _clear(self, gone: Path) -> None:
         """Remove it while others go on: files of any size take their time."""
         removing = asyncio.to_thread(shutil.rmtree, gone, True)
-        self._tasks[gone.name] = asyncio.get_running_loop().create_task(removing)
+        self._removals[gone.name] = asyncio.get_running_loop().create_task(removing)
 
     def _user_of(self, folder: Path) -> str | None:
         """The VM of the inventory that has a disk there."""
@@ -226,34 +220,6 @@ class KeptVolumes:
             return KeptSet.read(self._place(operation))
         except ValueError as error:
             raise Fault(f"Kept volumes cannot be read: {error}.", "Look at that file.") from error
-
-    def _go_on(self, record: KeepRecord) -> None:
-        copy = CloneCopy(record, self._around, self._reserve_bytes, what=WHAT, remedy=REMEDY)
-        self._copies[record.operation] = copy
-        self._tasks[record.operation] = asyncio.get_running_loop().create_task(copy.run())
-
-    def _record(self, operation: str) -> KeepRecord | None:
-        copy = self._copies.get(operation)
-        if copy is not None:
-            return copy.record
-        try:
-            return KeepRecord.load(self._path(operation))
-        except FileNotFoundError:
-            return None
-
-    def _demand(self, operation: str) -> KeepRecord:
-        record = self._record(operation)
-        if record is None:
-            raise NotFound(f"No volumes are being kept by {operation} here.", "Order it first.")
-        return record
-
-    def _forget(self, operation: str) -> None:
-        remove_durably(self._path(operation))
-        self._copies.pop(operation, None)
-        self._tasks.pop(operation, None)
-
-    def _path(self, operation: str) -> Path:
-        return self._records / f"{_checked(operation)}.json"
 
     def _place(self, operation: str) -> Path:
         return self.folder / _checked(operation)

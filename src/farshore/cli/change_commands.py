@@ -64,7 +64,7 @@ def set_vpg(
     """Change a VPG while it is protected. A shorter history lets older checkpoints go, and that cannot be undone."""
     from farshore.cli.find import find_vpg
     from farshore.cli.vpg_settings import change_vpg
-    from farshore.cli.waiting import wait_for_task
+    from farshore.cli.waiting import finish_with_its_words
     from farshore.errors import BadInput
 
     given: dict[str, Any] = {
@@ -83,8 +83,4 @@ def set_vpg(
     if not (basic or add or remove or scripting):
         raise BadInput("Nothing is to be changed.", "Name what: farshore vpg set --help")
     task_id = change_vpg(api, find_vpg(api, vpg), basic, add or [], remove or [], scripting)
-    if not wait:
-        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
-        return
-    task = wait_for_task(api, task_id, out, what="change VPG", timeout_seconds=TIMEOUT_SECONDS)
-    out.result({"Task": task}, str(task.get("CompleteReason") or "Done."))
+    finish_with_its_words(api, out, task_id, wait, what="change VPG", timeout_seconds=TIMEOUT_SECONDS)

@@ -62,14 +62,10 @@ def clone(
 @command(app, "clone-abort")
 def clone_abort(api: SiteClient, out: Output, vpg: VpgName, wait: Wait = True) -> None:
     """Stop the clones of the VPG that run; their files and VMs are removed."""
-    from farshore.cli.client import task_id_of
     from farshore.cli.find import find_vpg
-    from farshore.cli.waiting import wait_for_task
+    from farshore.cli.waiting import finish_order
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
-    task_id = task_id_of(api.post(f"/vpgs/{vpg_id}/CloneAbort"))
-    if not wait:
-        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
-        return
-    task = wait_for_task(api, task_id, out, what="abort of the clone")
-    out.result({"Task": task}, "The clone was aborted; nothing of it is left.")
+    task = finish_order(api, out, api.post(f"/vpgs/{vpg_id}/CloneAbort"), wait, what="abort of the clone")
+    if task is not None:
+        out.result({"Task": task}, "The clone was aborted; nothing of it is left.")

@@ -34,13 +34,8 @@ def sync(api: SiteClient, out: Output, vpg: VpgName, wait: Wait = True) -> None:
 
 
 def _order(api: SiteClient, out: Output, vpg: str, action: str, wait: bool) -> None:
-    from farshore.cli.client import task_id_of
     from farshore.cli.find import find_vpg
-    from farshore.cli.waiting import wait_for_task
+    from farshore.cli.waiting import finish_with_its_words
 
-    task_id = task_id_of(api.post(f"/vpgs/{find_vpg(api, vpg)['VpgIdentifier']}/{action}"))
-    if not wait:
-        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
-        return
-    task = wait_for_task(api, task_id, out, what=action, timeout_seconds=TIMEOUT_SECONDS)
-    out.result({"Task": task}, str(task.get("CompleteReason") or "Done."))
+    reply = api.post(f"/vpgs/{find_vpg(api, vpg)['VpgIdentifier']}/{action}")
+    finish_with_its_words(api, out, reply, wait, what=action, timeout_seconds=TIMEOUT_SECONDS)

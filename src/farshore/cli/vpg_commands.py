@@ -67,7 +67,7 @@ def create(
 ) -> None:
     """Protect VMs of this site at the paired one, and wait for the first checkpoint."""
     from farshore.cli.vpg_settings import create_vpg
-    from farshore.cli.waiting import wait_for_protection, wait_for_task
+    from farshore.cli.waiting import finish_order, wait_for_protection
 
     scripting = scripting_of(
         (pre_recovery_script, pre_recovery_parameters, pre_recovery_timeout),
@@ -83,10 +83,8 @@ def create(
         rpo_seconds=rpo,
         scripting=scripting,
     )
-    if not wait:
-        out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
+    if finish_order(api, out, task_id, wait, what="create VPG", timeout_seconds=120) is None:
         return
-    wait_for_task(api, task_id, out, what="create VPG", timeout_seconds=120)
     vpg = api.get("/vpgs", name=name)[0]
     done = wait_for_protection(api, vpg["VpgIdentifier"], out)
     out.result({**done, "TaskIdentifier": task_id}, f"VPG {name} ({done['VpgIdentifier']}) is protected.")
@@ -182,11 +180,12 @@ def checkpoint(
 ) -> None:
     """Cut a tagged checkpoint now, and wait until it is durable at the recovery site."""
     from farshore.cli.find import find_vpg
+    from farshore.cli.waiting import finish_order
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     asked = time_text(time.time_ns())
     reply = api.post(f"/vpgs/{vpg_id}/Checkpoints", {"CheckpointName": tag})
-    task = _finish(api, out, reply, wait, what="checkpoint")
+    task = finish_order(api, out, reply, wait, what="checkpoint")
     if task is None:
         return
     mine = [c for c in api.get(f"/vpgs/{vpg_id}/checkpoints") if c.get("Tag") == tag]
@@ -207,13 +206,14 @@ def failover_test(
     """Start a failover test: recovered VMs on an isolated network, the protected ones untouched."""
     from farshore.cli.find import find_vpg
     from farshore.cli.recovery_words import vpg_command
+    from farshore.cli.waiting import finish_order
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     body: dict[str, Any] = {"VmIdentifiers": vm} if vm else {}
     if checkpoint is not None:
         body["CheckpointIdentifier"] = checkpoint
     asked = time_text(time.time_ns())
-    task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTest", body), wait, what="failover test")
+    task = finish_order(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTest", body), wait, what="failover test")
     if task is not None:
         stop = vpg_command(api, "test-stop", vpg)
         out.result({"Asked": asked, "Task": task}, f"The test runs. Stop it with: {stop}")
@@ -230,10 +230,11 @@ def failover_test_stop(
 ) -> None:
     """Stop the failover test: the recovered VMs and all they wrote are removed."""
     from farshore.cli.find import find_vpg
+    from farshore.cli.waiting import finish_order
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     body = {"FailoverTestSuccess": success, "FailoverTestSummary": summary}
-    task = _finish(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTestStop", body), wait, what="stop of the test")
+    task = finish_order(api, out, api.post(f"/vpgs/{vpg_id}/FailoverTestStop", body), wait, what="stop of the test")
     if task is not None:
         out.result({"Task": task}, "The test has ended; nothing of it is left.")
 
@@ -252,23 +253,10 @@ def delete(
 ) -> None:
     """Delete a VPG: its VMs run on, their checkpoints are gone."""
     from farshore.cli.find import find_vpg
+    from farshore.cli.waiting import finish_order
 
     vpg_id = find_vpg(api, vpg)["VpgIdentifier"]
     reply = api.delete(f"/vpgs/{vpg_id}", {"Force": force, "KeepRecoveryVolumes": keep})
-    task = _finish(api, out, reply, wait, what="delete VPG", timeout_seconds=KEEP_SECONDS if keep else None)
+    task = finish_order(api, out, reply, wait, what="delete VPG", timeout_seconds=KEEP_SECONDS if keep else None)
     if task is not None:
         out.result({"Task": task}, f"VPG {vpg} is deleted; its VMs run on. {task.get('CompleteReason') or ''}".rstrip())
-
-
-def _finish(
-    api: SiteClient, out: Output, reply: Any, wait: bool, *, what: str, timeout_seconds: float | None = None
-) -> dict[str, Any] | None:
-    """Wait for the action's task and return it; without `wait` print its identifier and return None."""
-    from farshore.cli.client import task_id_of
-    from farshore.cli.waiting import TASK_TIMEOUT_SECONDS, wait_for_task
-
-    task_id = task_id_of(reply)
-    if wait:
-        return wait_for_task(api, task_id, out, what=what, timeout_seconds=timeout_seconds or TASK_TIMEOUT_SECONDS)
-    out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
-    return None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from farshore.cli.client import SiteClient
+from farshore.cli.client import SiteClient, task_id_of
 from farshore.cli.names import SUBSTATUS_NAMES, TaskState, task_state_name
 from farshore.cli.output import Output
 from farshore.errors import Fault, Unavailable
@@ -53,6 +53,32 @@ def wait_for_task(
                     f"Watch it with: farshore task watch {task_id}",
                 )
             time.sleep(POLL_SECONDS)
+
+
+def finish_order(
+    api: SiteClient,
+    out: Output,
+    reply: Any,
+    wait: bool,
+    *,
+    what: str,
+    timeout_seconds: float | None = None,
+) -> dict[str, Any] | None:
+    """Wait for the task of an order's reply and return it; without `wait` print its identifier and return None."""
+    task_id = task_id_of(reply)
+    if wait:
+        return wait_for_task(api, task_id, out, what=what, timeout_seconds=timeout_seconds or TASK_TIMEOUT_SECONDS)
+    out.result({"TaskIdentifier": task_id}, f"Task {task_id}")
+    return None
+
+
+def finish_with_its_words(
+    api: SiteClient, out: Output, reply: Any, wait: bool, *, what: str, timeout_seconds: float
+) -> None:
+    """The same, and tell how the task ended."""
+    task = finish_order(api, out, reply, wait, what=what, timeout_seconds=timeout_seconds)
+    if task is not None:
+        out.result({"Task": task}, str(task.get("CompleteReason") or "Done."))
 
 
 def _worth_a_line(note: str, told: str, seconds_since: float) -> bool:

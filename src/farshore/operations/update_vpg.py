@@ -12,7 +12,8 @@ from typing import Any
 
 from farshore.errors import FarshoreError
 from farshore.operations.engine import workflow
-from farshore.operations.steps.change_protection import await_taken, dismiss_vms, tell_appliances
+from farshore.operations.steps.begin_protection import await_protection
+from farshore.operations.steps.change_protection import dismiss_vms, tell_appliances
 from farshore.operations.steps.finish_task import complete_task, fail_task, read_order, show_progress
 from farshore.operations.steps.recovery_rows import change_row
 
@@ -28,7 +29,7 @@ async def update_vpg(task_id: str) -> None:
         words = [await tell_appliances(vpg)]
         if order["added"]:
             await show_progress(task_id, 30, "Beginning with the VMs that were added.")
-            await await_taken(vpg)
+            await await_protection(vpg)
             words.append("The VMs that were added are being synced; new checkpoints come when that is done.")
     except FarshoreError as error:
         await fail_task(task_id, f"{error} {await put_back(vpg, order)}")

@@ -59,8 +59,8 @@ class Alerts:
     def all(self) -> list[Alert]:
         """All that stand, oldest first."""
         with self._database.transaction() as connection:
-            rows = connection.execute(sa.select(alert).order_by(alert.c.raised_ns))
-            return [Alert(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+            rows = connection.execute(sa.select(alert).order_by(alert.c.raised_ns)).mappings()
+            return [Alert(**row) for row in rows]
 
     def raise_alert(self, key: str, fact: str, remedy: str, *, level: str = "warning", vpg_id: str = "") -> None:
         """Raise it, or change its words when it stands already."""
@@ -80,11 +80,11 @@ class Alerts:
     def dismiss(self, alert_id: str, dismissed: bool) -> Alert:
         """Say that a person has seen to it, or take that back; the alert as it stood. Raises NotFound."""
         with self._database.transaction() as connection:
-            found = connection.execute(sa.select(alert).where(alert.c.id == alert_id)).first()
+            found = connection.execute(sa.select(alert).where(alert.c.id == alert_id)).mappings().first()
             if found is None:
                 raise NotFound(f"There is no alert {alert_id}.", "List those that stand with GET /v1/alerts.")
             connection.execute(alert.update().where(alert.c.id == alert_id).values(dismissed=int(dismissed)))
-            return Alert(**dict(found._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+            return Alert(**found)
 
     @property
     def columns(self) -> Any:
@@ -95,7 +95,7 @@ class Alerts:
         """The newest events first, of those that meet the conditions (on `Alerts.columns`)."""
         query = sa.select(event).where(*conditions).order_by(event.c.id.desc()).limit(limit)
         with self._database.transaction() as connection:
-            return [Event(**dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - as above
+            return [Event(**row) for row in connection.execute(query).mappings()]
 
     def record(
         self, kind: str, text: str, *, who: str = "", vpg_id: str = "", origin: str = "", result: str = ""

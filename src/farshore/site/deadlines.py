@@ -48,7 +48,7 @@ class Deadlines:
     def all(self) -> list[Deadline]:
         """All that count."""
         with self._database.transaction() as connection:
-            return [Deadline(**dict(row._mapping)) for row in connection.execute(sa.select(table))]  # noqa: SLF001 - SQLAlchemy's
+            return [Deadline(**row) for row in connection.execute(sa.select(table)).mappings()]
 
     def get(self, vpg_id: str) -> Deadline | None:
         """The VPG's, or None."""

@@ -35,8 +35,8 @@ class FailoverTest:
     summary: str | None = None
 
 
-def _row(found: sa.Row[Any]) -> FailoverTest:
-    values = dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+def _row(found: sa.RowMapping) -> FailoverTest:
+    values = dict(found)
     values["success"] = None if values["success"] is None else bool(values["success"])
     return FailoverTest(**values)
 
@@ -54,7 +54,7 @@ class FailoverTests:
     def get(self, task_id: str) -> FailoverTest | None:
         """The test that this task began."""
         with self._database.transaction() as connection:
-            found = connection.execute(sa.select(table).where(table.c.task_id == task_id)).first()
+            found = connection.execute(sa.select(table).where(table.c.task_id == task_id)).mappings().first()
         return _row(found) if found else None
 
     def of(self, vpg_id: str, *states: str) -> list[FailoverTest]:
@@ -63,14 +63,14 @@ class FailoverTests:
         if states:
             query = query.where(table.c.state.in_(states))
         with self._database.transaction() as connection:
-            return [_row(found) for found in connection.execute(query)]
+            return [_row(found) for found in connection.execute(query).mappings()]
 
     def by_vpg(self) -> dict[str, list[FailoverTest]]:
         """All tests of all VPGs, oldest first."""
         found: dict[str, list[FailoverTest]] = {}
         with self._database.transaction() as connection:
-            for row in connection.execute(sa.select(table).order_by(table.c.started_ns)):
-                found.setdefault(row.vpg_id, []).append(_row(row))
+            for row in connection.execute(sa.select(table).order_by(table.c.started_ns)).mappings():
+                found.setdefault(row["vpg_id"], []).append(_row(row))
         return found
 
     def claim(self, connection: sa.Connection, vpg_id: str, stop_task_id: str, only: str | None) -> None:
@@ -89,7 +89,7 @@ class FailoverTests:
         """The tests that this task is to stop, stopped ones too."""
         query = sa.select(table).where(table.c.stop_task_id == stop_task_id).order_by(table.c.started_ns)
         with self._database.transaction() as connection:
-            return [_row(found) for found in connection.execute(query)]
+            return [_row(found) for found in connection.execute(query).mappings()]
 
     def update(self, task_id: str, **values: Any) -> None:
         """Change members of a test."""

@@ -44,8 +44,8 @@ class Peers:
     def all(self) -> list[Peer]:
         """All paired sites by name."""
         with self._database.transaction() as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.name))
-            return [Peer(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+            rows = connection.execute(sa.select(table).order_by(table.c.name)).mappings()
+            return [Peer(**row) for row in rows]
 
     def find(self, site_id: str) -> Peer | None:
         """The peer, or None."""

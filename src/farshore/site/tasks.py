@@ -51,8 +51,8 @@ class TaskRow:
         return dict(self.__dict__)
 
 
-def _row(found: sa.Row[Any]) -> TaskRow:
-    values = dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+def _row(found: sa.RowMapping) -> TaskRow:
+    values = dict(found)
     values["changing"] = bool(values["changing"])
     return TaskRow(**values)
 
@@ -95,20 +95,20 @@ class Tasks:
     def get(self, task_id: str) -> TaskRow | None:
         """The task, or None."""
         with self._database.transaction() as connection:
-            found = connection.execute(sa.select(table).where(table.c.id == task_id)).first()
+            found = connection.execute(sa.select(table).where(table.c.id == task_id)).mappings().first()
         return _row(found) if found else None
 
     def newest(self, limit: int, *conditions: sa.ColumnElement[bool]) -> list[TaskRow]:
         """The newest tasks first, of those that meet the conditions (on `Tasks.columns`)."""
         query = sa.select(table).where(*conditions).order_by(table.c.started_ns.desc()).limit(limit)
         with self._database.transaction() as connection:
-            return [_row(found) for found in connection.execute(query)]
+            return [_row(found) for found in connection.execute(query).mappings()]
 
     def oldest(self, limit: int, *conditions: sa.ColumnElement[bool]) -> list[TaskRow]:
         """The oldest tasks first, of those that meet the conditions (on `Tasks.columns`)."""
         query = sa.select(table).where(*conditions).order_by(table.c.started_ns).limit(limit)
         with self._database.transaction() as connection:
-            return [_row(found) for found in connection.execute(query)]
+            return [_row(found) for found in connection.execute(query).mappings()]
 
     def forget(self, task_ids: list[str]) -> None:
         """Remove ended tasks; one that runs stays."""
@@ -161,7 +161,7 @@ class Tasks:
     def running(connection: sa.Connection, vpg_id: str, kind: str) -> list[TaskRow]:
         """Within a transaction: the VPG's tasks of that type that have not ended."""
         condition = (table.c.vpg_id == vpg_id, table.c.type == kind, table.c.state.in_(LIVE_TASK_STATES))
-        return [_row(found) for found in connection.execute(sa.select(table).where(*condition))]
+        return [_row(found) for found in connection.execute(sa.select(table).where(*condition)).mappings()]
 
     def stop(self, connection: sa.Connection, task_id: str, reason: str) -> None:
         """Within a transaction: it ends as Stopped, for that reason, if it has not ended."""

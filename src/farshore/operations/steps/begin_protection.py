@@ -13,7 +13,7 @@ from farshore.site.specs import protect_spec
 
 BEGIN_SECONDS = 60.0
 POLL_SECONDS = 0.3
-BEGUN = ("syncing", "protecting")
+BEGUN = ("syncing", "protecting", "paused")
 
 
 @step
@@ -29,12 +29,15 @@ async def begin_protection(vpg_json: dict[str, Any]) -> None:
 
 @step
 async def await_protection(vpg_json: dict[str, Any]) -> str:
-    """Does: wait until the VMs' writes are tapped; gives the state. Twice: looks again. Fails: Unavailable."""
+    """Does: wait until the writes of all its VMs are tapped, or the VPG is paused; gives the state.
+
+    Twice: looks again. Fails: Unavailable.
+    """
     vpg = Vpg.model_validate(vpg_json)
     deadline = time.monotonic() + BEGIN_SECONDS
     while True:
         status = await site().appliances.order(vpg.protected_site_id, "protection_status", vpg_id=vpg.id)
-        if status["state"] in BEGUN:
+        if status["state"] in BEGUN and int(status["volumes"]) == len(vpg.volumes):
             return str(status["state"])
         if time.monotonic() > deadline:
             fact = f"Protection did not begin within {BEGIN_SECONDS:g} s ({status['state']}: {status.get('reason')})."

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from typing import Any
 
 from farshore.errors import FarshoreError, Unavailable
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step
-from farshore.operations.steps.begin_protection import BEGIN_SECONDS, BEGUN, POLL_SECONDS
 from farshore.operations.steps.give_back import tell_row
 from farshore.site.debts import Debt
 from farshore.site.specs import keep_spec, protect_spec
@@ -72,18 +69,3 @@ async def _told(vpg: Vpg, site_id: str, call: str, arguments: dict[str, Any]) ->
 def _forget_debts(vpg_id: str, call: str) -> None:
     with site().database.transaction() as connection:
         site().debts.forget(connection, vpg_id, call)
-
-
-@step
-async def await_taken(vpg_json: dict[str, Any]) -> None:
-    """Does: wait until all VMs' writes are tapped, or the VPG is paused. Twice: looks again. Fails: Unavailable."""
-    vpg = Vpg.model_validate(vpg_json)
-    deadline = time.monotonic() + BEGIN_SECONDS
-    while True:
-        status = await site().appliances.order(vpg.protected_site_id, "protection_status", vpg_id=vpg.id)
-        if status["state"] in (*BEGUN, "paused") and int(status["volumes"]) == len(vpg.volumes):
-            return
-        if time.monotonic() > deadline:
-            fact = f"The VMs were not all tapped within {BEGIN_SECONDS:g} s ({status['state']}: {status['reason']})."
-            raise Unavailable(fact, "Look at the watcher's log of the protected site.")
-        await asyncio.sleep(POLL_SECONDS)
