@@ -50,7 +50,9 @@ def test_an_export_is_brought_back(tmp_path: Path) -> None:
             await change(faked, http)
             assert faked.vpg.settings.rpo_seconds == 7
             again = SettingsExports(faked.site.folder / "manager" / "exports")  # as the next manager finds them
-            assert [vpg.name for vpg in again.get(again.times_ns()[0]).vpgs] == ["shop"]  # type: ignore[union-attr]
+            found = again.get(again.times_ns()[0])
+            assert found is not None
+            assert [vpg.name for vpg in found.vpgs] == ["shop"]
             path = f"{PATH}/exportedSettings/{made['TimeStamp']}"
             vpgs = (await asyncio.to_thread(http.post, path)).json()["ExportedVpgSettingsApi"]
             await completed(faked, await asyncio.to_thread(imported, http, vpgs))
