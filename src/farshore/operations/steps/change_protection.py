@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from farshore.errors import FarshoreError, Unavailable
+from farshore.errors import BadInput, Conflict, FarshoreError, Fault, NotFound, Unsupported
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step
+from farshore.operations.owing import call_or_owe, told_later
 from farshore.operations.steps.give_back import tell_row
 from farshore.site.debts import Debt
 from farshore.site.specs import keep_spec, protect_spec
@@ -15,6 +16,8 @@ from farshore.site.specs import keep_spec, protect_spec
 CALL_SECONDS = 15.0
 AWAY_SECONDS = 1.0
 """How long a site is asked that has not been heard for a while."""
+REFUSALS = (NotFound, BadInput, Conflict, Unsupported, Fault)
+"""Answers of an appliance that does not do it; silence (Unavailable) is none."""
 
 
 @step
@@ -57,13 +60,9 @@ async def _told(vpg: Vpg, site_id: str, call: str, arguments: dict[str, Any]) ->
     """
     await in_thread(_forget_debts, vpg.id, call)
     near = site_id == site().id or site().peers.connected(site_id)
-    try:
-        await site().appliances.order(site_id, call, within=CALL_SECONDS if near else AWAY_SECONDS, **arguments)
-    except Unavailable as error:
-        debt = Debt(f"{call} {vpg.id} {vpg.epoch}.{vpg.version}", vpg.id, site_id, call, arguments)
-        await in_thread(site().debts.owe, debt)
-        return f"Site {await in_thread(site().site_name, site_id)} is told when it answers ({error.fact})."
-    return ""
+    debt = Debt(f"{call} {vpg.id} {vpg.epoch}.{vpg.version}", vpg.id, site_id, call, arguments)
+    error = await call_or_owe(debt, CALL_SECONDS if near else AWAY_SECONDS, final=REFUSALS)
+    return await told_later(debt, error) if error else ""
 
 
 def _forget_debts(vpg_id: str, call: str) -> None:

@@ -7,9 +7,10 @@ import contextlib
 import time
 from typing import Any
 
-from farshore.errors import FarshoreError, Fault, NotFound, Unavailable
+from farshore.errors import Fault, NotFound, Unavailable
 from farshore.model.task import TaskState, TaskType
 from farshore.operations.engine import in_thread, is_running, site, step, stoppable_step
+from farshore.operations.owing import call_or_owe
 from farshore.site.debts import Debt
 from farshore.site.tasks import TaskRow
 
@@ -121,13 +122,10 @@ async def take_away(vpg_id: str, operation: str) -> str:
 
 async def do_or_owe(call: str, arguments: dict[str, Any]) -> str:
     """Make the call of an operation, now or when it can be made; words when it is owed. Twice: nothing more."""
-    try:
-        await site().appliances.order(site().id, call, within=REMOVE_SECONDS, **arguments)
-    except FarshoreError as error:
-        # Of no VPG: it is owed also when that is gone.
-        await in_thread(site().debts.owe, Debt(f"{call} {arguments['operation']}", "", site().id, call, arguments))
-        return f"What is left is seen to as soon as it can be: {error}"
-    return ""
+    # Of no VPG: it is owed also when that is gone.
+    debt = Debt(f"{call} {arguments['operation']}", "", site().id, call, arguments)
+    error = await call_or_owe(debt, REMOVE_SECONDS)
+    return f"What is left is seen to as soon as it can be: {error}" if error else ""
 
 
 @step

@@ -9,6 +9,7 @@ from typing import Any
 from farshore.errors import Conflict, FarshoreError, Fault, Unavailable
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step, stoppable_step
+from farshore.operations.owing import call_or_owe
 from farshore.site.debts import Debt
 
 REACH_SECONDS = 30.0
@@ -105,10 +106,6 @@ async def revive_vms(vpg_json: dict[str, Any], operation: str) -> str:
     """
     vpg = Vpg.model_validate(vpg_json)
     call = {"vpg_id": vpg.id, "operation": operation}
-    try:
-        await site().appliances.order(vpg.protected_site_id, "revive_vms", within=REVIVE_SECONDS, **call)
-    except FarshoreError as error:
-        debt = Debt(f"revive {operation}", vpg.id, vpg.protected_site_id, "revive_vms", call)
-        await in_thread(site().debts.owe, debt)
-        return f"VMs that were shut down run again when their site answers ({error.fact})."
-    return ""
+    debt = Debt(f"revive {operation}", vpg.id, vpg.protected_site_id, "revive_vms", call)
+    error = await call_or_owe(debt, REVIVE_SECONDS)
+    return f"VMs that were shut down run again when their site answers ({error.fact})." if error else ""

@@ -8,6 +8,7 @@ from typing import Any
 from farshore.errors import Conflict, FarshoreError, Unavailable
 from farshore.model.vpg import Vpg
 from farshore.operations.engine import in_thread, site, step
+from farshore.operations.owing import call_or_owe, told_later
 from farshore.operations.steps.give_back import tell_row
 from farshore.site.debts import Debt
 from farshore.site.specs import protect_spec
@@ -80,11 +81,11 @@ async def _pay(debts: list[Debt]) -> str:
     """Make the calls; from the first that is not answered on they are owed."""
     for number, debt in enumerate(debts):
         try:
-            await site().appliances.order(debt.site_id, debt.call, within=CALL_SECONDS, **debt.arguments)
-        except Conflict as error:
-            return f"At the other site: {error}"
-        except FarshoreError as error:
-            for owed in debts[number:]:
-                await in_thread(site().debts.owe, owed)
-            return f"Site {await in_thread(site().site_name, debt.site_id)} is told when it answers ({error.fact})."
+            error = await call_or_owe(debt, CALL_SECONDS, final=(Conflict,))
+        except Conflict as refusal:
+            return f"At the other site: {refusal}"
+        if error is not None:
+            for later in debts[number + 1 :]:
+                await in_thread(site().debts.owe, later)
+            return await told_later(debt, error)
     return ""
