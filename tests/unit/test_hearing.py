@@ -9,10 +9,11 @@ import pytest
 
 from farshore.appliance.overview import SILENT
 from farshore.appliance.road import Link
+from farshore.model.recovery import WayHome
 from farshore.model.vpg_state_table import judge
 from farshore.model.vpg_states import VpgSubStatus
 from farshore.site.hearing import Hearing
-from farshore.site.status import Heard, facts
+from farshore.site.status import Heard, facts, reason
 from farshore.site.vpgs import VpgRow
 from tests.faked_site import FakedSite, with_site
 from tests.operations_harness import VPG
@@ -61,6 +62,31 @@ def test_a_stream_that_was_cut_is_told(tmp_path: Path) -> None:
         assert heard.protection is not None
         heard.protection["link"] = "down"
         assert looked(faked, heard) == (VpgSubStatus.DisconnectedFromPeer, True)
+
+    with_site(tmp_path, test)
+
+
+def test_a_vpg_that_no_watcher_speaks_of_is_told_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its site answers, and not for its protection; a single look that was in vain says nothing yet."""
+
+    async def test(faked: FakedSite) -> None:
+        hearing, row = Hearing(faked.site), VpgRow(faked.vpg, "active")
+
+        async def look() -> tuple[VpgSubStatus, bool]:
+            (heard,) = (await hearing.of([row])).values()
+            return looked(faked, heard)[0], bool(reason(heard))
+
+        faked.north.appliance.silent = True
+        assert await look() == (VpgSubStatus.None_, False)
+        monkeypatch.setattr("farshore.site.hearing.UNWATCHED_SECONDS", 0.0)
+        assert await look() == (VpgSubStatus.VmNotProtectedError, True)
+        recovered = faked.vpg.model_copy(update={"way_home": WayHome(asked=False, exact=False)})
+        (heard,) = (await hearing.of([VpgRow(recovered, "active")])).values()
+        assert not heard.unwatched
+        await look()
+        assert await look() == (VpgSubStatus.VmNotProtectedError, True)
+        faked.north.appliance.silent = False
+        assert await look() == (VpgSubStatus.None_, False)
 
     with_site(tmp_path, test)
 

@@ -188,6 +188,8 @@ def test_what_is_judged_follows_from_what_was_heard() -> None:
     lost = Heard({"state": "interrupted", "reason": "a disk left", "link": "connected"}, {"state": "idle"})
     assert facts(row, lost, 0).interrupted
     assert reason(lost) == "a disk left"
+    attaching = Heard({"state": "attaching", "link": "connected"}, {"state": "idle"})
+    assert facts(row, attaching, 0).preparing
     refused = Heard({"state": "protecting", "link": "old_epoch", "link_reason": "Epoch 3 is over"}, {"state": "idle"})
     assert reason(refused) == "Epoch 3 is over"
     assert reason(refused, changing_over=True) == ""

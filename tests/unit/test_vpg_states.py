@@ -127,6 +127,7 @@ SAYS_ALL = [
     VpgFacts(damaged=True, newest_checkpoint_age_seconds=1),
     VpgFacts(no_space=True, newest_checkpoint_age_seconds=1),
     VpgFacts(paused=True, newest_checkpoint_age_seconds=1),
+    VpgFacts(preparing=True, newest_checkpoint_age_seconds=1),
 ]
 
 

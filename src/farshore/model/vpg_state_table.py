@@ -122,8 +122,9 @@ SUBSTATUS_LINES: tuple[Line[VpgSubStatus], ...] = (
     Line("is in its initial sync", _syncing("initial"), VpgSubStatus.InitialSync),
     Line("is in a delta sync", _syncing("delta"), VpgSubStatus.DeltaSync),
     Line("is in a bitmap sync", _syncing("bitmap"), VpgSubStatus.BitmapSync),
+    Line("is about to be synced: its VMs are being tapped", lambda facts: facts.preparing, VpgSubStatus.Sync),
     Line(
-        "is not protected though it should be: a tap was lost, a VM is off, a disk was refused",
+        "is not protected though it should be: a tap was lost, a VM is off, a disk was refused, a watcher is silent",
         lambda facts: facts.interrupted,
         VpgSubStatus.VmNotProtectedError,
     ),

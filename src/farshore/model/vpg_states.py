@@ -84,10 +84,12 @@ class VpgFacts:
     connected: bool = True
     """Whether the two sites' managers hear each other."""
     syncing: SyncKind | None = None
+    preparing: bool = False
+    """Its VMs are about to be synced: their taps are being put on."""
     paused: bool = False
     """A person has paused it."""
     interrupted: bool = False
-    """Protection does not run though it should: a tap was lost, a VM is off, a disk was refused."""
+    """Protection does not run though it should: a tap lost, a VM off, a disk refused, no watcher that answers."""
     no_space: bool = False
     """The journal's store is full."""
     damaged: bool = False

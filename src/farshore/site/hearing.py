@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from farshore.site.vpgs import VpgRow
 
 ASK_SECONDS = 1.2
 """Less than a caller at the other site waits for the whole answer."""
+UNWATCHED_SECONDS = 5.0
+"""For so long nothing is said of a VPG that is to be protected before that is told as a fault."""
 _SILENT: dict[str, Any] = {"vpgs": {}, "operations": {}}
 _Checkpoint = dict[str, Any] | None
 
@@ -24,6 +27,7 @@ class Hearing:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._ends: dict[str, tuple[str, _Checkpoint, _Checkpoint]] = {}  # per VPG: where, newest, oldest
+        self._silent_since: dict[str, float] = {}  # per VPG: monotonic seconds
 
     async def statuses(
         self, site_id: str, vpg_ids: Sequence[str], operations: Sequence[str] = (), *, fresh: bool = False
@@ -58,8 +62,10 @@ class Hearing:
         return heard
 
     async def _forget_removed(self) -> None:
-        for vpg_id in self._ends.keys() - await asyncio.to_thread(self._site.vpgs.ids):
-            del self._ends[vpg_id]
+        known = await asyncio.to_thread(self._site.vpgs.ids)
+        for kept in (self._ends, self._silent_since):
+            for vpg_id in kept.keys() - known:
+                del kept[vpg_id]
 
     def _both_run(self) -> dict[str, str]:
         return {alert.key: alert.fact for alert in self._site.alerts.all() if alert.key.startswith("both ")}
@@ -71,16 +77,26 @@ class Hearing:
         told: dict[str, Any] = {}
         if vpg.recovery is not None:
             told = said[self._site.id]["operations"].get(vpg.recovery.operation, {})
+        connected = protection is not None or self._site.peers.connected(self._site.other_site(vpg))
         return Heard(
             protection=protection,
             journal=journal,
             newest=newest,
             oldest=oldest,
-            connected=protection is not None or self._site.peers.connected(self._site.other_site(vpg)),
+            connected=connected,
+            unwatched=self._is_unwatched(row, spoken_of=protection is not None or not connected),
             promotion=told.get("promotion"),
             both_run=both.get(f"both {vpg.id}", "") if vpg.way_home else "",
             recovered=told.get("recovered"),
         )
+
+    def _is_unwatched(self, row: VpgRow, *, spoken_of: bool) -> bool:
+        vpg = row.vpg
+        at_home = vpg.recovery is None and (vpg.way_home is None or vpg.way_home.began)
+        if spoken_of or not (row.phase == "active" and at_home and vpg.vms):
+            self._silent_since.pop(vpg.id, None)
+            return False
+        return time.monotonic() - self._silent_since.setdefault(vpg.id, time.monotonic()) > UNWATCHED_SECONDS
 
     def _journal(self, vpg: Vpg, said: dict[str, Any]) -> tuple[dict[str, Any] | None, tuple[_Checkpoint, _Checkpoint]]:
         """The journal's status, and its newest and oldest checkpoint.

@@ -20,6 +20,8 @@ class Heard:
     newest: dict[str, Any] | None = None
     oldest: dict[str, Any] | None = None
     connected: bool = True
+    unwatched: bool = False
+    """For a while nothing has been said of its protection, though its site answers."""
     promotion: dict[str, Any] | None = None
     both_run: str = ""
     """That old VMs run beside the recovered ones, in words."""
@@ -47,7 +49,8 @@ def facts(row: VpgRow, heard: Heard, now_ns: int) -> VpgFacts:
         connected=heard.connected and protection.get("link", "connected") != "down",
         syncing=cast("SyncKind", sync["kind"]) if sync and protection.get("state") == "syncing" else None,
         paused=bool(protection.get("paused")),
-        interrupted=protection.get("state") in {"interrupted", "stopped"},
+        preparing=protection.get("state") in {"starting", "attaching"},
+        interrupted=protection.get("state") in {"interrupted", "stopped"} or heard.unwatched,
         no_space=journal.get("state") == "no_space" or protection.get("link") == "no_space",
         damaged=journal.get("state") == "damaged",
         newest_checkpoint_age_seconds=age,
@@ -65,6 +68,8 @@ def reason(heard: Heard, *, changing_over: bool = False) -> str:
         return heard.both_run
     if not heard.connected:
         return "The other site does not answer."
+    if heard.unwatched:
+        return "The watcher of its protected site does not answer, or does not protect it."
     if journal.get("state") in UNHEALTHY_LINKS:
         return str(journal.get("reason") or f"The journal says {journal['state']}.")
     if protection.get("reason"):
