@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from farshore.cli.processes import site_processes
+from farshore.errors import Unavailable
 from farshore.model.site import SiteConfig
 from farshore.nbd.client import NbdClient
 from tests.recovery_lab import RecoveryLab, first_difference, read_whole
@@ -72,8 +73,16 @@ class KilledLab(RecoveryLab):
         self.control.rmdir()
 
     def vms(self, site):
-        """The VMs of a site as its appliance lists them."""
-        return self.call(site, "call", "list_vms")
+        """The VMs of a site as its appliance lists them, as soon as it answers: it may just have been killed."""
+
+        def listed():
+            try:
+                return (self.call(site, "call", "list_vms"),)
+            except Unavailable:
+                return None
+
+        (found,) = until(listed, SETTLE_SECONDS, f"the watcher of {site} answers")
+        return found
 
     def running_disks(self, site):
         """{(VM's name, disk): (socket, export)} of the VMs that run at a site."""
