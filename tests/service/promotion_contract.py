@@ -36,7 +36,7 @@ class PromotionContract:
             for disk_id in SIZES:
                 for _ in range(10):
                     await recovered.write(disk_id)
-            recovered.begin_load()
+            await recovered.begin_load()
             told: list[tuple[int, int]] = []
             for disk_id in SIZES:
                 await vm.promote(disk_id, recovered.bases[disk_id], lambda done, total: told.append((done, total)))
@@ -66,7 +66,7 @@ class PromotionContract:
             vm = await bench.open()
             for _ in range(10):
                 await recovered.write("a")
-            recovered.begin_load()
+            await recovered.begin_load()
             for disk_id in SIZES:
                 await vm.promote(disk_id, recovered.bases[disk_id], no_progress)
             await recovered.end_load()
@@ -81,7 +81,7 @@ class PromotionContract:
     async def test_a_promotion_that_is_cut_before_any_step_goes_on(self, bench: VmBench):
         """Each time a process of ours sends one command more, and dies; the guest writes all the time."""
         async with Recovered(bench) as recovered:
-            recovered.begin_load()
+            await recovered.begin_load()
             steps: list[str] = []
             for _ in range(STEPS_MAX):
                 vm = await bench.open()

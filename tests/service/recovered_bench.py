@@ -37,7 +37,8 @@ class Hand:
     """Writes to a VM's disks, and flushes each write: what an image tool finds after a kill is what was flushed.
 
     To a storage daemon always on the same connections, as a guest's devices would. A new connection that comes while
-    QEMU drains is served nevertheless (7.2): a write on it in the instant of the move is lost, or the daemon aborts.
+    QEMU drains is served nevertheless: a write on it in the instant of the move is lost, or the daemon aborts (7.2);
+    the drain waits for it for ever (10.0).
     """
 
     def __init__(self, bench: VmBench) -> None:
@@ -50,9 +51,7 @@ class Hand:
             await self._bench.write(disk_id, offset, length, pattern)
             await self._bench.flush(disk_id)
             return
-        if disk_id not in self._clients:
-            disks = self._bench.driver.processes.folder("vm-1").disks
-            self._clients[disk_id] = await asyncio.to_thread(NbdClient, disks, disk_id)
+        await self.connect(disk_id)
         client = self._clients[disk_id]
 
         def work() -> None:
@@ -60,6 +59,12 @@ class Hand:
             client.flush()
 
         await asyncio.to_thread(work)
+
+    async def connect(self, disk_id: str) -> None:
+        """Have the connection on which a storage daemon's disk is written."""
+        if disk_id not in self._clients and not isinstance(self._bench, QemuBench):
+            disks = self._bench.driver.processes.folder("vm-1").disks
+            self._clients[disk_id] = await asyncio.to_thread(NbdClient, disks, disk_id)
 
     def close(self) -> None:
         """Hang up; the next write connects anew."""
@@ -127,9 +132,11 @@ class Recovered:
         self.expected[disk_id][offset : offset + length] = bytes([pattern]) * length
         self.written[disk_id].update(range(offset // GRANULE, (offset + length - 1) // GRANULE + 1))
 
-    def begin_load(self) -> None:
-        """Write all the time from now on."""
+    async def begin_load(self) -> None:
+        """Write all the time from now on, on connections that are there when it returns."""
         self._over = False
+        for disk_id in SIZES:
+            await self._hand.connect(disk_id)
 
         async def work() -> None:
             while not self._over:

@@ -120,7 +120,7 @@ async def test_a_storage_daemon_loses_no_write_by_promotions(tmp_path, count):
         try:
             async with Recovered(bench) as recovered:
                 vm = await bench.open()
-                recovered.begin_load()
+                await recovered.begin_load()
                 for disk_id in SIZES:
                     await vm.promote(disk_id, recovered.bases[disk_id], lambda _done, _total: None)
                 await recovered.end_load()
