@@ -1,7 +1,8 @@
 """Views that stay open: one process a volume, which outlives this one, and is started again when it dies or hangs.
 
-What is open is kept in `appliance/views/<operation>.json`, written before the first view is started. A recovered VM's
-disk waits for its view (QEMU reconnects), so a view's death is a short stall there.
+What is open is kept in `appliance/views/<operation>.json`, written before the first view is started; which process
+serves a view, before that begins: if this one is killed in between, that one ends. A recovered VM's disk waits for
+its view (QEMU reconnects), so a view's death is a short stall there.
 """
 
 from __future__ import annotations
@@ -147,12 +148,14 @@ class ViewKeeper:
         with open(self.around.log(f"view-{view.operation[:8]}"), "ab") as log:
             process = subprocess.Popen(  # it shall outlive this process, so not asyncio's
                 [sys.executable, "-m", "farshore.datapath.view", "--journal", os.fspath(journal), "--checkpoint",
-                 str(view.checkpoint), "--volume", str(view.volume), "--socket", os.fspath(view.socket)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=carrier_environment(),
+                 str(view.checkpoint), "--volume", str(view.volume), "--socket", os.fspath(view.socket),
+                 "--when-told"],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=carrier_environment(),
             )  # fmt: skip
         view.pid, view.started = process.pid, process_start_time(process.pid) or 0
         _children[process.pid] = process
         self._save(view.operation)
+        _tell(process)
         deadline = asyncio.get_running_loop().time() + START_SECONDS_MAX
         while not await asyncio.to_thread(_answers, view.socket):
             if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
@@ -179,6 +182,12 @@ class ViewKeeper:
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _tell(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:  # dead already: whoever waits for its answer says so
+        process.stdin.write(b"!")
 
 
 def _answers(path: Path) -> bool:

@@ -3,6 +3,8 @@
 Serves read-only NBD on the socket (export name: the volume's number, and the empty name) until SIGTERM or SIGINT,
 whoever started it may be gone. Prints one line, `ready`, when it can be connected to; errors go to stderr as one JSON
 line.
+With `--when-told` it serves nothing before a byte has come on standard input, and ends if that is closed without one:
+who starts a view that is to outlive it writes down that it did so first, and may be killed before.
 The checkpoint should be pinned before; it is looked up once, at the start.
 """
 
@@ -35,15 +37,18 @@ def listen(path: Path) -> socket.socket:
 
 
 def main() -> int:
-    """Serve until told to stop; 0 then, 1 when the view cannot be opened."""
+    """Serve until told to stop; 0 then, or when it never was; 1 when the view cannot be opened."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--volume", type=int, required=True)
     parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--when-told", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = {signal.SIGTERM, signal.SIGINT}
+    if arguments.when_told and not sys.stdin.buffer.read(1):
+        return 0
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     try:
         view = open_view(arguments.journal, arguments.checkpoint, arguments.volume)
