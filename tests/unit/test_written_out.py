@@ -38,8 +38,10 @@ def test_an_error_is_told_and_the_job_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is QEMU's own flush that counts."""
+    looked = threading.Event()
 
     def flush(_descriptor: int) -> None:
+        assert looked.wait(5)
         raise OSError(errno.EIO, "broken")
 
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.001)
@@ -48,5 +50,6 @@ def test_an_error_is_told_and_the_job_goes_on(
     path.touch()
     with caplog.at_level(logging.WARNING), written_out(path):
         (thread,) = [each for each in threading.enumerate() if each.name == "writes out base"]
+        looked.set()
         thread.join(5)
     assert "broken" in caplog.text
