@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,13 +13,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from farshore.appliance.view_keeper import ViewKeeper
+from farshore.cli.processes import site_processes
 from farshore.datapath.journal import Journal, append
 from farshore.datapath.replica.promotion import Promoter
 from farshore.nbd.client import NbdClient, NbdFault
 from tests.made_streams import START_NS, MadeStream
+from tests.storage_lab import until
 
 SIZE = (1 << 20) + 512
 
@@ -129,3 +135,53 @@ def test_many_connections_and_the_same_cost_for_old_and_new(folder: Path, monkey
     assert refused.returncode == 1
     assert "does not hold checkpoint 2" in refused.stderr
     assert time.monotonic() - began < 60
+
+
+STARTER = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.service.test_view import keeper_in
+
+keeper, saves = keeper_in(Path(sys.argv[1])), []
+save = keeper._save
+
+def killed_before(operation):
+    saves.append(operation)
+    if len(saves) == 2:  # the process is started, and not written down
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(operation)
+
+keeper._save = killed_before
+asyncio.run(keeper.open("operation", "j", 5, [5]))
+"""
+
+
+def keeper_in(site: Path) -> ViewKeeper:
+    """A keeper of views of the journal `journal/j`."""
+    around: Any = SimpleNamespace(site_folder=site, run_folder=site, log=lambda name: site / f"{name}.log")
+    return ViewKeeper(around)
+
+
+def test_a_view_whose_starter_is_killed_before_it_wrote_that_down_ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its operation goes on or not; when it does there is one view, and that one is right."""
+    _, copies = made(folder, monkeypatch)
+    site = folder / "site"
+    (site / "journal").mkdir(parents=True)
+    (site / "journal" / "j").symlink_to(folder / "j")
+    starter = subprocess.run([sys.executable, "-c", STARTER, str(site)], check=False, timeout=60)
+    assert starter.returncode == -signal.SIGKILL
+    until(lambda: not site_processes(site), 20, "the view is gone")
+
+    async def go_on() -> None:
+        keeper = keeper_in(site)
+        await keeper.resume()
+        opened = await keeper.open("operation", "j", 5, [5])
+        assert len(site_processes(site)) == 1
+        with NbdClient(Path(opened[5]["socket"]), "5") as client:
+            assert client.pread(0, 4096) == copies[2][:4096]
+        await keeper.close("operation")
+
+    asyncio.run(go_on())
+    assert not site_processes(site)
